@@ -1,0 +1,87 @@
+#include "base/observer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Formats and hands out one line; a long one is not cut unless there is no memory for it. */
+static void say(void (*to)(void *self, const char *line), void *self, const char *format, va_list args)
+{
+	char line[512];
+	va_list again;
+	va_copy(again, args);
+	int length = vsnprintf(line, sizeof line, format, args);
+	if (length >= (int)sizeof line) {
+		bm_error err;
+		size_t size = (size_t)length + 1;
+		char *longer = base_malloc(size, 1, "a line", &err);
+		if (longer) {
+			vsnprintf(longer, size, format, again);
+			to(self, longer);
+			base_free(longer);
+		} else {
+			to(self, line);
+		}
+	} else if (length >= 0) {
+		to(self, line);
+	}
+	va_end(again);
+}
+
+void base_result(const base_observer *observer, const char *format, ...)
+{
+	if (!observer || !observer->result)
+		return;
+	va_list args;
+	va_start(args, format);
+	say(observer->result, observer->self, format, args);
+	va_end(args);
+}
+
+void base_note(const base_observer *observer, const char *format, ...)
+{
+	if (!observer || !observer->note)
+		return;
+	va_list args;
+	va_start(args, format);
+	say(observer->note, observer->self, format, args);
+	va_end(args);
+}
+
+void base_warning(const base_observer *observer, const char *format, ...)
+{
+	if (!observer || !observer->warning)
+		return;
+	va_list args;
+	va_start(args, format);
+	say(observer->warning, observer->self, format, args);
+	va_end(args);
+}
+
+void base_result_text(const base_observer *observer, const char *lines)
+{
+	if (!observer || !observer->result)
+		return;
+	while (*lines) {
+		size_t length = strcspn(lines, "\n");
+		base_result(observer, "%.*s", (int)length, lines);
+		lines += length;
+		if (*lines == '\n')
+			lines++;
+	}
+}
+
+void base_report_progress(const base_observer *observer, const base_progress *progress)
+{
+	if (observer && observer->progress)
+		observer->progress(observer->self, progress);
+}
+
+bm_status base_check_cancel(const base_observer *observer, bm_error *err)
+{
+	if (!observer || !observer->cancel || !atomic_load_explicit(observer->cancel, memory_order_relaxed))
+		return BM_OK;
+	return base_fail(err, BM_ERR_CANCELLED, "stopped on request; what was done is kept");
+}
