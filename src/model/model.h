@@ -1,0 +1,62 @@
+/* The model: ResNet-50 as in Keras applications (He et al. 2016, v1, stride in the first 1x1 convolution of a block, convolutions with
+ * bias, batch norm epsilon 1.001e-5, momentum 0.99) with the guide's head, its weights and its classes. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/text.h"
+#include "nn/graph.h"
+#include "nn/network.h"
+
+#define MODEL_CLASSES_MAX 64
+
+typedef enum model_head {
+	MODEL_HEAD_GUIDE,    /* GAP, Dense 256 ReLU, BN, Dropout .5, Dense 128 ReLU, Dropout .3, Dense softmax */
+	MODEL_HEAD_DENSE512, /* GAP, Dense 512 ReLU, Dropout .5, Dense softmax */
+	MODEL_HEAD_LINEAR,   /* GAP, Dense softmax */
+} model_head;
+
+typedef struct model_options {
+	double width;    /* of every convolution; 1 is ResNet-50. Filters are rounded to a multiple of 8 */
+	int image_size;  /* height = width of the input that the model was built for; other sizes >= 32 may be run */
+	int channels;    /* 3, or 1 */
+	model_head head;
+	int classes;
+} model_options;
+
+typedef struct model {
+	model_options options;
+	nn_graph graph;     /* base layers first, "conv1_pad" ... "conv5_block3_out", then the head */
+	nn_weights weights;
+	int base_layers;    /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for ResNet-50) */
+	char *class_names[MODEL_CLASSES_MAX]; /* owned; options.classes of them */
+} model;
+
+/* What may learn. */
+typedef enum model_part { MODEL_HEAD_ONLY, MODEL_LAST_LAYERS /* of the base, and the head */, MODEL_ALL } model_part;
+
+/* Builds the graph and initialises every weight. `from_scratch`: He-normal kernels and the last gamma of each residual block 0
+ * (Goyal et al. 2017); otherwise Keras' defaults. class_names are copied. On success free with model_free. */
+bm_status model_create(const model_options *options, const char *const *class_names, bool from_scratch, uint64_t seed,
+		       model *out, bm_error *err);
+void model_free(model *m); /* safe on a zeroed model */
+
+/* Sets the layers' trainable flags; `last` counts base layers from the end as Keras lists them (MODEL_LAST_LAYERS). */
+void model_set_trainable(model *m, model_part part, int last);
+
+/* Keras' summary table: name (type), output shape, parameters, connected to; then the totals. */
+void model_summary(const model *m, base_text *text);
+
+/* ---- files ---- */
+
+/* A Keras 3 `.keras` file: config.json, metadata.json, model.weights.h5 in a zip, written whole or not at all. class names, the image size and
+ * what the pixels mean travel in metadata that Keras ignores. */
+bm_status model_save(const model *m, const char *path, bm_error *err);
+/* Reads a `.keras` file that model_save wrote. *out is created (model_free). */
+bm_status model_load(const char *path, model *out, bm_error *err);
+/* Takes the weights of a `.keras` or `.weights.h5` file whose base has the same shapes; the head is taken too when it fits, else left as
+ * it is and *head_taken is false. Every missing, extra or misshaped array is named in the error. */
+bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err);
+/* The options of a `.keras` file without its weights (for --weights FILE, to build the same width). */
+bm_status model_peek(const char *path, model_options *options, bm_error *err);
+
+#endif

@@ -1,0 +1,71 @@
+/* A graph compiled for one batch size and image size, on oneDNN (the only user of dnnl.h).
+ *
+ * The longest part of the graph that no gradient has to pass through runs as fused inference: batch norm folded into the
+ * convolution, ReLU and residual sum as post-ops, in-place buffers, no memory kept. From the first trainable layer on,
+ * forward activations that the backward pass needs are kept. A batch norm whose layer is trainable uses the batch's
+ * statistics in a training forward pass and moves its moving statistics with the biased batch variance, as Keras does; one that is
+ * frozen uses its moving statistics, also in training (as Keras does). */
+#ifndef NN_NETWORK_H
+#define NN_NETWORK_H
+
+#include "nn/graph.h"
+
+typedef struct nn_options {
+	int batch;          /* images per pass */
+	int height, width;  /* of the input; channels come from the graph's weights */
+	int channels;
+	bool training;      /* compile the backward pass for layers that are trainable */
+	int threads;        /* 0: one per core */
+	uint64_t seed;      /* of dropout */
+} nn_options;
+
+typedef struct nn_network nn_network;
+
+/* Copies what it needs of graph and weights. On success *out is the caller's (nn_network_free). */
+bm_status nn_network_create(const nn_graph *graph, const nn_weights *weights, const nn_options *options, nn_network **out, bm_error *err);
+void nn_network_free(nn_network *network); /* NULL is allowed */
+
+/* Bytes that nn_network_create would take (activations, weights in their layouts, gradients, scratchpads; not the
+ * optimiser's state), computed without taking them. Within 10 % of the truth. */
+bm_status nn_network_estimate(const nn_graph *graph, const nn_options *options, uint64_t *bytes, bm_error *err);
+
+/* One forward pass. images: [count][height][width][channels] in [0,1], count <= batch (the rest is padded with zeros; a
+ * training pass needs count == batch). `training` selects batch statistics and dropout for trainable parts and keeps what
+ * backward needs; `step` numbers the pass (dropout masks depend on seed, layer and step only).
+ * probabilities: [count][classes], the output of the last layer (softmax). */
+bm_status nn_network_forward(nn_network *network, const float *images, int count, bool training, uint64_t step,
+			     float *probabilities, bm_error *err);
+
+/* Backward pass of the last training forward. gradient: [batch][classes], d loss / d logits (the input of the softmax).
+ * Overwrites the gradient of every parameter. */
+bm_status nn_network_backward(nn_network *network, const float *gradient, bm_error *err);
+
+/* A trainable array as the network holds it: in oneDNN's layout, padded. An optimiser may treat it as a flat array (the
+ * padding is 0 and stays 0 when its gradient, which is 0, moves it nowhere: true of Adam, AdamW, SGD and weight averages). */
+typedef struct nn_parameter {
+	int weight; /* index into nn_weights.items */
+	nn_role role;
+	float *value, *gradient; /* [count] */
+	size_t count;
+} nn_parameter;
+int nn_network_parameter_count(const nn_network *network); /* 0 unless compiled for training */
+nn_parameter *nn_network_parameter(nn_network *network, int index);
+/* To be called after an optimiser changed the values and before the next pass (refreshes derived layouts). */
+bm_status nn_network_parameters_changed(nn_network *network, bm_error *err);
+/* Any array of a parameter's count (value, gradient, an optimiser's moment) to and from Keras' layout, [nn_weight.count]. */
+bm_status nn_parameter_to_keras(nn_network *network, int index, const float *physical, float *keras, bm_error *err);
+bm_status nn_parameter_from_keras(nn_network *network, int index, const float *keras, float *physical, bm_error *err);
+
+/* Copies every weight in (refolding batch norms), or the trainable ones and the moving statistics out. `weights` belong
+ * to the same graph. Storing and loading again gives the same bytes. */
+bm_status nn_network_load(nn_network *network, const nn_weights *weights, bm_error *err);
+bm_status nn_network_store(nn_network *network, nn_weights *weights, bm_error *err);
+
+/* The output of a named layer in the last pass, [batch][height][width][channels] (or [batch][channels]); for tests and pictures.
+ * BM_ERR_UNSUPPORTED when the layer was fused away or its memory was used again. Gradients by input likewise: d loss / d images. */
+bm_status nn_network_output(nn_network *network, const char *layer, float *values, size_t count, bm_error *err);
+
+/* What the library below is: "oneDNN 2.6.3, avx512_core_bf16, 2 threads"; buffer at least 96 bytes. */
+void nn_describe(char *buffer, size_t size);
+
+#endif
