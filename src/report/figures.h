@@ -1,0 +1,29 @@
+/* The pictures that the guide names, drawn by gnuplot: for each NAME the folder gets NAME.png, NAME.svg, NAME.gp (the script) and NAME.csv (its
+ * data), so that anyone can draw it again. */
+#ifndef REPORT_FIGURES_H
+#define REPORT_FIGURES_H
+
+#include "evaluate/metrics.h"
+#include "image/image.h"
+#include "train/train.h"
+
+/* Is gnuplot there? When not, scripts and data are still written and each function returns BM_ERR_UNSUPPORTED with what to install. */
+bool report_gnuplot_available(void);
+
+/* A captioned picture of a grid. */
+typedef struct report_tile {
+	const uint8_t *pixels; /* [side][side] grey */
+	int side;
+	char caption[3][64];   /* lines above the image, "" for none */
+	int colour;            /* of the caption: 0 neutral, 1 green (right), 2 red (wrong) */
+} report_tile;
+
+bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names, bm_error *err);        /* samples: 2x4 */
+bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes, bm_error *err); /* class_distribution */
+bm_status report_figure_history(const char *folder, const train_history *history, bm_error *err);                                /* training_history: loss | accuracy */
+bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);       /* confusion_matrix */
+bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);             /* roc_curves */
+bm_status report_figure_predictions(const char *folder, const report_tile tiles[12], bm_error *err);                             /* predictions: 3x4 */
+bm_status report_figure_benchmark(const char *folder, const char *const *labels, const double *seconds, int count, bm_error *err); /* benchmark bars */
+
+#endif
