@@ -17,7 +17,8 @@ static bm_status fail_with(bm_error *err, const char *verb, const char *path, in
 	switch (number) {
 	case ENOENT:
 	case ENOTDIR:
-		return base_fail(err, BM_ERR_NOT_FOUND, "cannot %s '%s': no such file or folder; check the path", verb, path);
+		return base_fail(err, BM_ERR_NOT_FOUND, "cannot %s '%s': no such file or folder; check the path", verb,
+				 path);
 	case EACCES:
 	case EPERM:
 	case EROFS:
@@ -251,9 +252,10 @@ bm_status base_make_folders(const char *path, bm_error *err)
 			int number = errno;
 			if (!base_is_folder(partial)) {
 				if (number == EEXIST || number == ENOTDIR)
-					status = base_fail(err, BM_ERR_IO,
-							   "cannot make the folder '%s': '%s' is a file; choose another name",
-							   path, partial);
+					status = base_fail(
+						err, BM_ERR_IO,
+						"cannot make the folder '%s': '%s' is a file; choose another name",
+						path, partial);
 				else
 					status = fail_with(err, "make the folder", path, number);
 				break;

@@ -19,18 +19,18 @@ bm_status base_file_write(const char *path, const void *bytes, size_t size, bm_e
 /* The same for content that is made piece by piece or by a library that wants a path or a FILE. */
 typedef struct base_writer {
 	FILE *file;
-	char *path;      /* the final name */
+	char *path;	 /* the final name */
 	char *temporary; /* where the bytes go until the commit */
 } base_writer;
 bm_status base_writer_open(base_writer *writer, const char *path, bm_error *err);
 bm_status base_writer_commit(base_writer *writer, bm_error *err); /* also checks ferror; closes in any case */
-void base_writer_abort(base_writer *writer);                      /* safe after a commit and on a zeroed writer */
+void base_writer_abort(base_writer *writer);			  /* safe after a commit and on a zeroed writer */
 
 bm_status base_make_folders(const char *path, bm_error *err); /* like mkdir -p */
 bool base_is_folder(const char *path);
 bool base_is_file(const char *path);
 char *base_path_join(const char *folder, const char *name, bm_error *err); /* base_free */
-const char *base_path_name(const char *path);                              /* the part behind the last slash */
+const char *base_path_name(const char *path);				   /* the part behind the last slash */
 
 /* A file mapped read-only. */
 typedef struct base_map {

@@ -30,8 +30,9 @@ void *base_malloc(size_t count, size_t size, const char *what, bm_error *err)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - ALIGNMENT) {
-		base_fail(err, BM_ERR_MEMORY, "%s: %zu x %zu bytes are more than a program can have; use less data at once",
-			  what, count, size);
+		base_fail(err, BM_ERR_MEMORY,
+			  "%s: %zu x %zu bytes are more than a program can have; use less data at once", what, count,
+			  size);
 		return NULL;
 	}
 	/* Rounded up to whole cache lines, and at least one. */

@@ -8,20 +8,20 @@
 #include "base/error.h"
 
 typedef struct base_progress {
-	const char *what;        /* "Preprocessing", "Epoch 3/10" */
-	const char *unit;        /* "images", "steps" */
-	long long done, total;   /* total 0: not known */
-	double seconds;          /* since the work began */
-	const char *detail;      /* "loss: 0.4521 - accuracy: 0.8334", or NULL */
+	const char *what;      /* "Preprocessing", "Epoch 3/10" */
+	const char *unit;      /* "images", "steps" */
+	long long done, total; /* total 0: not known */
+	double seconds;	       /* since the work began */
+	const char *detail;    /* "loss: 0.4521 - accuracy: 0.8334", or NULL */
 } base_progress;
 
 typedef struct base_observer {
 	void *self;
-	void (*result)(void *self, const char *line);                 /* a line of the phase's result: stdout */
-	void (*note)(void *self, const char *line);                   /* what is going on: stderr, log */
-	void (*warning)(void *self, const char *line);                /* stderr, log */
-	void (*progress)(void *self, const base_progress *progress);  /* done == total ends the bar */
-	const atomic_bool *cancel;                                    /* set by Ctrl-C; polled between units of work */
+	void (*result)(void *self, const char *line);		     /* a line of the phase's result: stdout */
+	void (*note)(void *self, const char *line);		     /* what is going on: stderr, log */
+	void (*warning)(void *self, const char *line);		     /* stderr, log */
+	void (*progress)(void *self, const base_progress *progress); /* done == total ends the bar */
+	const atomic_bool *cancel;				     /* set by Ctrl-C; polled between units of work */
 } base_observer;
 
 /* Each is safe with a NULL observer. */

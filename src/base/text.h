@@ -14,7 +14,7 @@ typedef struct base_text {
 void base_text_add(base_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void base_text_append(base_text *text, const char *bytes, size_t length);
 const char *base_text_string(const base_text *text); /* never NULL */
-void base_text_clear(base_text *text);               /* length 0, memory kept */
+void base_text_clear(base_text *text);		     /* length 0, memory kept */
 void base_text_free(base_text *text);
 
 /* Columns that a UTF-8 string takes on a terminal (box-drawing and accented letters count one). */

@@ -124,7 +124,7 @@ struct crew {
 	void *arg;
 	size_t count;
 	atomic_size_t next, failed; /* failed: the lowest failing index, or count */
-	pthread_mutex_t lock;       /* guards status and message */
+	pthread_mutex_t lock;	    /* guards status and message */
 	bm_status status;
 	bm_error message;
 };

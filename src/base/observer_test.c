@@ -1,0 +1,130 @@
+#include "base/observer.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+struct heard {
+	base_text results, notes, warnings;
+	long long done;
+};
+
+static void result(void *self, const char *line)
+{
+	struct heard *heard = self;
+	base_text_add(&heard->results, "%s|", line);
+}
+
+static void note(void *self, const char *line)
+{
+	struct heard *heard = self;
+	base_text_add(&heard->notes, "%s|", line);
+}
+
+static void warning(void *self, const char *line)
+{
+	struct heard *heard = self;
+	base_text_add(&heard->warnings, "%s|", line);
+}
+
+static void progress(void *self, const base_progress *now)
+{
+	struct heard *heard = self;
+	heard->done = now->done;
+}
+
+static void each_kind_arrives(void **state)
+{
+	(void)state;
+	struct heard heard = {0};
+	base_observer observer = {
+		.self = &heard, .result = result, .note = note, .warning = warning, .progress = progress};
+	base_result(&observer, "%d images", 5);
+	base_note(&observer, "reading");
+	base_warning(&observer, "%s left out", "x.jpg");
+	base_report_progress(&observer, &(base_progress){.what = "Reading", .unit = "images", .done = 3, .total = 9});
+	assert_string_equal(base_text_string(&heard.results), "5 images|");
+	assert_string_equal(base_text_string(&heard.notes), "reading|");
+	assert_string_equal(base_text_string(&heard.warnings), "x.jpg left out|");
+	assert_int_equal(heard.done, 3);
+	base_text_free(&heard.results);
+	base_text_free(&heard.notes);
+	base_text_free(&heard.warnings);
+}
+
+static void many_lines_are_split(void **state)
+{
+	(void)state;
+	struct heard heard = {0};
+	base_observer observer = {.self = &heard, .result = result};
+	base_result_text(&observer, "one\n\ntwo 100%\nthree");
+	base_result_text(&observer, "");
+	base_result_text(&observer, "four\n");
+	assert_string_equal(base_text_string(&heard.results), "one||two 100%|three|four|");
+	base_text_free(&heard.results);
+}
+
+static void a_long_line_is_whole_or_cut_without_memory(void **state)
+{
+	(void)state;
+	char line[3000];
+	memset(line, 'z', sizeof line - 1);
+	line[sizeof line - 1] = '\0';
+	struct heard heard = {0};
+	base_observer observer = {.self = &heard, .result = result};
+	base_result(&observer, "%s", line);
+	assert_int_equal(heard.results.length, sizeof line);
+	base_text_clear(&heard.results); /* its memory stays: only the line itself has to be cut */
+	base_memory_fail_after(0);
+	base_result(&observer, "%s", line);
+	base_memory_fail_after(-1);
+	assert_int_equal(heard.results.length, 512);
+	base_text_free(&heard.results);
+}
+
+static void nobody_has_to_listen(void **state)
+{
+	(void)state;
+	base_observer deaf = {0};
+	const base_observer *observers[] = {NULL, &deaf};
+	for (int i = 0; i < 2; i++) {
+		base_result(observers[i], "x");
+		base_result_text(observers[i], "x\ny");
+		base_note(observers[i], "x");
+		base_warning(observers[i], "x");
+		base_report_progress(observers[i], &(base_progress){0});
+		assert_int_equal(base_check_cancel(observers[i], NULL), BM_OK);
+	}
+}
+
+static void the_flag_cancels(void **state)
+{
+	(void)state;
+	atomic_bool flag = false;
+	base_observer observer = {.cancel = &flag};
+	bm_error err = {0};
+	assert_int_equal(base_check_cancel(&observer, &err), BM_OK);
+	atomic_store(&flag, true);
+	assert_int_equal(base_check_cancel(&observer, &err), BM_ERR_CANCELLED);
+	assert_int_equal(err.status, BM_ERR_CANCELLED);
+	assert_non_null(strstr(err.message, "kept"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_kind_arrives),
+		cmocka_unit_test(many_lines_are_split),
+		cmocka_unit_test(a_long_line_is_whole_or_cut_without_memory),
+		cmocka_unit_test(nobody_has_to_listen),
+		cmocka_unit_test(the_flag_cancels),
+	};
+	return cmocka_run_group_tests_name("base/observer", tests, NULL, NULL);
+}
