@@ -1,0 +1,58 @@
+# The front door: what a person types. Meson and Ninja do the work (meson.build).
+BUILD ?= build
+PREFIX ?= /usr/local
+RUN ?= runs/phantom
+DATA ?= runs/phantom-data
+program = $(BUILD)/cli/brainmri
+
+.PHONY: build run test test-keras bench check format install clean help packages
+.NOTPARALLEL:
+
+build: packages
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(PREFIX)
+	@ninja -C $(BUILD) --quiet
+
+packages:
+	@scripts/install-packages.sh
+
+# Generates a data set and takes a ResNet-50 through the ten phases on it.
+run: build
+	$(program) phantom $(DATA)
+	$(program) run $(DATA) --out $(RUN) --plan scratch
+
+# Unit tests and golden command lines.
+test: build
+	@scripts/test.sh $(BUILD) --no-suite keras
+
+# Parity with Keras: takes TensorFlow (some 2 GB) into ~/.cache/brainmri-peers.
+test-keras: build
+	@scripts/test-keras.sh $(BUILD)
+
+bench: build
+	@scripts/bench.sh $(program)
+
+check: build
+	@scripts/install-packages.sh scripts/packages-check.txt
+	@scripts/check.sh $(BUILD)
+
+format:
+	@scripts/install-packages.sh scripts/packages-check.txt
+	@git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
+
+install: build
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build-asan
+
+help:
+	@echo "make             build the program: $(program)"
+	@echo "make run         generate a data set, train and evaluate a ResNet-50 on it: $(RUN)/report.html"
+	@echo "make test        unit tests and golden command lines"
+	@echo "make test-keras  parity with Keras"
+	@echo "make bench       speed and memory, beside other tools"
+	@echo "make check       format, folder order, lint, sanitizers"
+	@echo "make format      put the sources into the project's format"
+	@echo "make install     into PREFIX (default /usr/local)"
+	@echo "make clean       remove what was built; runs/ is kept"
+	@echo "Each installs the Debian packages that are missing first (scripts/packages.txt)."

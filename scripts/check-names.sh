@@ -1,0 +1,16 @@
+#!/bin/sh
+# Names that a folder's library shows others start with the folder's name or with bm_. usage: check-names.sh BUILD
+set -eu
+status=0
+for library in "$1"/src/*/libbm_*.a; do
+	[ -f "$library" ] || continue
+	folder=$(basename "$(dirname "$library")")
+	# GCC's own additions hold a dot (x.cold, x.resolver); sanitizers and target_clones add theirs.
+	wrong=$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -v '\.' |
+		grep -vE "^(bm_|${folder}_|__|_GLOBAL_)|^${folder}\$" || true)
+	if [ -n "$wrong" ]; then
+		echo "src/$folder: names without the prefix ${folder}_ or bm_:" $wrong >&2
+		status=1
+	fi
+done
+exit $status
