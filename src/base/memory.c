@@ -1,10 +1,11 @@
 #include "base/memory.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cgroup.h"
 #include "base/text.h"
 
 enum { ALIGNMENT = 64 };
@@ -88,99 +89,36 @@ bm_status base_grow(void *items, size_t *capacity, size_t count, size_t size, co
 	return BM_OK;
 }
 
-/* The number in a file's line that starts with `key` ("" for a file that is just a number). */
-static int read_number(const char *path, const char *key, uint64_t *number)
+/* Caps *arg by limit - (usage - cache that the kernel gives back when asked) of one control group. */
+static void cap_by_group(void *arg, const char *folder, bool unified)
 {
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	char line[512];
-	int found = 0;
-	while (!found && fgets(line, sizeof line, file)) {
-		unsigned long long value;
-		if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &value) == 1) {
-			*number = value;
-			found = 1;
-		}
-	}
-	fclose(file);
-	return found;
-}
-
-/* limit - (usage - cache that the kernel gives back when asked) of one control group folder. */
-static void cap_by_group(const char *folder, const char *limit_name, const char *usage_name, const char *cache_key,
-			 uint64_t *available)
-{
-	char path[1400];
-	uint64_t limit, usage, cache = 0;
-	snprintf(path, sizeof path, "%s/%s", folder, limit_name);
-	if (!read_number(path, "", &limit)) /* "max": no limit */
+	uint64_t *available = arg, limit, usage, cache;
+	if (base_read_numbers(folder, unified ? "memory.max" : "memory.limit_in_bytes", "", &limit, 1) != 1 ||
+	    base_read_numbers(folder, unified ? "memory.current" : "memory.usage_in_bytes", "", &usage, 1) != 1)
 		return;
-	snprintf(path, sizeof path, "%s/%s", folder, usage_name);
-	if (!read_number(path, "", &usage))
-		return;
-	snprintf(path, sizeof path, "%s/memory.stat", folder);
-	if (read_number(path, cache_key, &cache))
+	const char *key = unified ? "inactive_file " : "total_inactive_file ";
+	if (base_read_numbers(folder, "memory.stat", key, &cache, 1) == 1)
 		usage = usage > cache ? usage - cache : 0;
 	uint64_t left = limit > usage ? limit - usage : 0;
 	if (left < *available)
 		*available = left;
 }
 
-/* Every group from this process's up to the root limits it. */
-static void cap_by_groups(const char *root, const char *group, int version, uint64_t *available)
-{
-	char folder[1200];
-	int length = snprintf(folder, sizeof folder, "%s%s", root, strcmp(group, "/") == 0 ? "" : group);
-	if (length < 0 || (size_t)length >= sizeof folder)
-		return;
-	size_t stem = strlen(root);
-	for (;;) {
-		if (version == 2)
-			cap_by_group(folder, "memory.max", "memory.current", "inactive_file ", available);
-		else
-			cap_by_group(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ",
-				     available);
-		char *slash = strrchr(folder + stem, '/');
-		if (!slash)
-			return;
-		*slash = '\0';
-	}
-}
-
 uint64_t base_memory_available(void)
 {
-	uint64_t available = 0;
-	if (read_number("/proc/meminfo", "MemAvailable:", &available))
-		available *= 1024;
+	uint64_t available, kilobytes;
+	if (base_read_numbers("/proc", "meminfo", "MemAvailable:", &kilobytes, 1) == 1)
+		available = kilobytes * 1024;
 	else
 		available = UINT64_MAX;
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	if (!file)
-		return available;
-	char line[1024];
-	while (fgets(line, sizeof line, file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "0::", 3) == 0) {
-			cap_by_groups("/sys/fs/cgroup", line + 3, 2, &available);
-			continue;
-		}
-		char *names = strchr(line, ':');
-		char *group = names ? strchr(names + 1, ':') : NULL;
-		if (!group)
-			continue;
-		*group++ = '\0';
-		if (strcmp(names + 1, "memory") == 0)
-			cap_by_groups("/sys/fs/cgroup/memory", group, 1, &available);
-	}
-	fclose(file);
+	base_cgroup_each("/proc/self/cgroup", "/sys/fs/cgroup", "memory", cap_by_group, &available);
 	return available;
 }
 
 uint64_t base_memory_resident_peak(void)
 {
-	uint64_t kilobytes = 0;
-	if (!read_number("/proc/self/status", "VmHWM:", &kilobytes))
+	uint64_t kilobytes;
+	if (base_read_numbers("/proc/self", "status", "VmHWM:", &kilobytes, 1) != 1)
 		return 0;
 	return kilobytes * 1024;
 }

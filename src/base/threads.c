@@ -1,98 +1,35 @@
 #include "base/threads.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/cgroup.h"
 #include "base/memory.h"
 
 enum { MAX_THREADS = 1024 };
 
-/* Whole cores of a control group's quota, rounded up; 0 without one. */
-static int quota_cores(const char *folder, bool version2)
+/* Caps *arg by the whole cores of one control group's quota, rounded up. */
+static void cap_by_quota(void *arg, const char *folder, bool unified)
 {
-	char path[1400], first[32];
-	long long quota = 0, period = 0;
-	FILE *file;
-	if (version2) {
-		snprintf(path, sizeof path, "%s/cpu.max", folder);
-		file = fopen(path, "re");
-		if (!file)
-			return 0;
-		if (fscanf(file, "%31s %lld", first, &period) == 2 && strcmp(first, "max") != 0)
-			quota = atoll(first);
-		fclose(file);
-	} else {
-		snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-		file = fopen(path, "re");
-		if (!file)
-			return 0;
-		if (fscanf(file, "%lld", &quota) != 1)
-			quota = 0;
-		fclose(file);
-		snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-		file = fopen(path, "re");
-		if (!file)
-			return 0;
-		if (fscanf(file, "%lld", &period) != 1)
-			period = 0;
-		fclose(file);
+	uint64_t quota[2];
+	if (unified) {
+		if (base_read_numbers(folder, "cpu.max", "", quota, 2) != 2)
+			return;
+	} else if (base_read_numbers(folder, "cpu.cfs_quota_us", "", &quota[0], 1) != 1 ||
+		   base_read_numbers(folder, "cpu.cfs_period_us", "", &quota[1], 1) != 1) {
+		return;
 	}
-	if (quota <= 0 || period <= 0)
-		return 0;
-	long long cores = (quota + period - 1) / period;
-	return cores > MAX_THREADS ? MAX_THREADS : (int)cores;
-}
-
-/* The tightest quota on the way from this process's group up to the root. */
-static int quota_of_groups(const char *root, const char *group, bool version2)
-{
-	char folder[1200];
-	int length = snprintf(folder, sizeof folder, "%s%s", root, strcmp(group, "/") == 0 ? "" : group), least = 0;
-	if (length < 0 || (size_t)length >= sizeof folder)
-		return 0;
-	for (;;) {
-		int cores = quota_cores(folder, version2);
-		if (cores > 0 && (least == 0 || cores < least))
-			least = cores;
-		char *slash = strrchr(folder + strlen(root), '/');
-		if (!slash)
-			return least;
-		*slash = '\0';
-	}
-}
-
-static int quota(void)
-{
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	if (!file)
-		return 0;
-	char line[1024];
-	int least = 0;
-	while (fgets(line, sizeof line, file)) {
-		line[strcspn(line, "\n")] = '\0';
-		char *names = strchr(line, ':');
-		char *group = names ? strchr(names + 1, ':') : NULL;
-		if (!group)
-			continue;
-		*group++ = '\0';
-		names++;
-		int cores = 0;
-		if (*names == '\0')
-			cores = quota_of_groups("/sys/fs/cgroup", group, true);
-		else if (strcmp(names, "cpu") == 0 || strcmp(names, "cpu,cpuacct") == 0)
-			cores = quota_of_groups("/sys/fs/cgroup/cpu", group, false);
-		if (cores > 0 && (least == 0 || cores < least))
-			least = cores;
-	}
-	fclose(file);
-	return least;
+	if (quota[0] == UINT64_MAX || quota[1] == 0)
+		return;
+	uint64_t cores = quota[0] / quota[1] + (quota[0] % quota[1] != 0);
+	int *limit = arg;
+	if (cores < (uint64_t)*limit)
+		*limit = (int)cores;
 }
 
 int base_cores(void)
@@ -112,9 +49,7 @@ int base_cores(void)
 		if (status == 0 || number != EINVAL)
 			break;
 	}
-	int limit = quota();
-	if (limit > 0 && limit < cores)
-		cores = limit;
+	base_cgroup_each("/proc/self/cgroup", "/sys/fs/cgroup", "cpu", cap_by_quota, &cores);
 	return cores > 0 ? cores : 1;
 }
 
