@@ -47,7 +47,7 @@ void base_cgroup_each(const char *membership, const char *root, const char *cont
 		if (!unified && !listed(names, controller))
 			continue;
 		if (strcmp(group, "/") == 0)
-			group = "";
+			*group = '\0';
 		int length = unified ? snprintf(stem, sizeof stem, "%s", root)
 				     : snprintf(stem, sizeof stem, "%s/%s", root, controller);
 		if (length < 0 || (size_t)length >= sizeof stem)
