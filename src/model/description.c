@@ -1,0 +1,197 @@
+/* What a `.keras` file says about the model before its weights are read. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/keras_config.h"
+#include "model/resnet50.h"
+
+#define FORMAT 1
+#define CLASS_NAME_MAX 255
+/* The arrays and objects of a config.json lie 10 deep; the parser gives up at 2048. */
+
+char *model_brainmri_json(const model *m, bm_error *err)
+{
+	json_t *classes = json_array(), *all = NULL;
+	char *text = NULL;
+	int trainable = 0;
+
+	while (trainable < m->base_layers && m->graph.layers[m->base_layers - 1 - trainable].trainable)
+		trainable++;
+	for (int i = 0; i < m->options.classes; i++) {
+		if (json_array_append_new(classes, json_string(m->class_names[i])) != 0) {
+			json_decref(classes);
+			base_fail(err, BM_ERR_USAGE, "class name %d cannot be saved: it is not UTF-8", i);
+			return NULL;
+		}
+	}
+	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", FORMAT, "program", "brainmri " BM_VERSION,
+			"width", m->options.width, "image_size", m->options.image_size, "channels", m->options.channels, "pixels",
+			"[0, 1]", "head", model_head_name(m->options.head), "trainable_base_layers", trainable, "classes",
+			classes);
+	if (all)
+		text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+	json_decref(all);
+	if (!text)
+		base_fail(err, BM_ERR_MEMORY, "not enough memory for the model's description");
+	return text;
+}
+
+void model_description_free(model_description *d)
+{
+	for (int i = 0; i < MODEL_CLASSES_MAX; i++)
+		base_free(d->class_names[i]);
+	memset(d, 0, sizeof(*d));
+}
+
+static bm_status parse(const char *path, const char *name, const void *bytes, size_t size, json_t **out, bm_error *err)
+{
+	json_error_t problem;
+
+	*out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &problem);
+	if (!*out)
+		return base_fail(err, BM_ERR_FORMAT, "%s in '%s' is not JSON (line %d: %s): the file is damaged, take another", name,
+				 path, problem.line, problem.text);
+	return BM_OK;
+}
+
+static bm_status read_classes(const char *path, const json_t *classes, model_description *out, bm_error *err)
+{
+	if (!json_is_array(classes) || json_array_size(classes) != (size_t)out->options.classes)
+		return base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' has no list of 2 to %d classes", path, MODEL_CLASSES_MAX);
+	for (int i = 0; i < out->options.classes; i++) {
+		const json_t *name = json_array_get(classes, (size_t)i);
+		size_t length = json_string_length(name);
+
+		if (length < 1 || length > CLASS_NAME_MAX)
+			return base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s': class %d has no name of 1 to %d bytes", path,
+					 i, CLASS_NAME_MAX);
+		out->class_names[i] = base_strdup(json_string_value(name), err);
+		if (!out->class_names[i])
+			return BM_ERR_MEMORY;
+	}
+	return BM_OK;
+}
+
+bm_status model_describe(const char *path, const void *bytes, size_t size, model_description *out, bm_error *err)
+{
+	model_options *o = &out->options;
+	const char *head = NULL;
+	json_t *all = NULL, *classes = NULL;
+	json_error_t problem;
+	bm_status status;
+	int format = 0;
+
+	memset(out, 0, sizeof(*out));
+	status = parse(path, "brainmri.json", bytes, size, &all, err);
+	if (status != BM_OK)
+		return status;
+	if (json_unpack_ex(all, &problem, 0, "{s:i}", "format", &format) != 0 || format != FORMAT) {
+		status = base_fail(err, BM_ERR_UNSUPPORTED, "'%s' was written in format %d, this program reads format %d", path,
+				   format, FORMAT);
+		goto cleanup;
+	}
+	if (json_unpack_ex(all, &problem, 0, "{s:F, s:i, s:i, s:s, s:i, s:o}", "width", &o->width, "image_size", &o->image_size,
+			   "channels", &o->channels, "head", &head, "trainable_base_layers", &out->trainable_base, "classes",
+			   &classes) != 0) {
+		status = base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks something: %s", path, problem.text);
+		goto cleanup;
+	}
+	if (!model_head_parse(head, &o->head)) {
+		status = base_fail(err, BM_ERR_UNSUPPORTED, "'%s' has a head called '%.40s' that this program does not know", path,
+				   head);
+		goto cleanup;
+	}
+	o->classes = json_array_size(classes) > MODEL_CLASSES_MAX ? 0 : (int)json_array_size(classes);
+	status = model_check_options(o, err);
+	if (status != BM_OK) {
+		status = base_prefix(err, BM_ERR_FORMAT, "'%s' does not describe a model", path);
+		goto cleanup;
+	}
+	status = read_classes(path, classes, out, err);
+cleanup:
+	json_decref(all);
+	if (status != BM_OK)
+		model_description_free(out);
+	return status;
+}
+
+/* ---- a file that Keras wrote ---- */
+
+static const json_t *find_layer(const json_t *layers, const char *name)
+{
+	size_t i;
+	const json_t *layer;
+
+	json_array_foreach(layers, i, layer) {
+		const char *found = json_string_value(json_object_get(layer, "name"));
+
+		if (found && strcmp(found, name) == 0)
+			return json_object_get(layer, "config");
+	}
+	return NULL;
+}
+
+static int integer(const json_t *config, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(config, key));
+
+	return value > 0 && value < 1 << 20 ? (int)value : 0;
+}
+
+/* The head by its dense layers; classes from the last of them. */
+static bool find_head(const json_t *layers, model_options *o)
+{
+	int units[3] = {integer(find_layer(layers, "dense"), "units"), integer(find_layer(layers, "dense_1"), "units"),
+			integer(find_layer(layers, "dense_2"), "units")};
+
+	if (units[2] && units[1] == 128 && units[0] == 256)
+		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_GUIDE, units[2]};
+	else if (!units[2] && units[1] && units[0] == 512)
+		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_DENSE512, units[1]};
+	else if (!units[2] && !units[1] && units[0])
+		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_LINEAR, units[0]};
+	else
+		return false;
+	return true;
+}
+
+bm_status model_describe_keras(const char *path, const void *bytes, size_t size, model_description *out, bm_error *err)
+{
+	model_options *o = &out->options;
+	const json_t *layers, *shape;
+	json_t *all = NULL;
+	bm_status status;
+
+	memset(out, 0, sizeof(*out));
+	status = parse(path, "config.json", bytes, size, &all, err);
+	if (status != BM_OK)
+		return status;
+	layers = json_object_get(json_object_get(all, "config"), "layers");
+	shape = json_object_get(json_object_get(json_array_get(layers, 0), "config"), "batch_shape");
+	o->image_size = (int)json_integer_value(json_array_get(shape, 1));
+	o->channels = (int)json_integer_value(json_array_get(shape, 3));
+	o->width = integer(find_layer(layers, "conv1_conv"), "filters") / 64.0;
+	out->trainable_base = 1 << 20;
+	if (!find_head(layers, o) || model_check_options(o, NULL) != BM_OK) {
+		status = base_fail(err, BM_ERR_UNSUPPORTED,
+				   "'%s' is a Keras file, but not a flat ResNet50 with one of the heads guide, dense512, linear", path);
+		goto cleanup;
+	}
+	for (int i = 0; i < o->classes; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "class %d", i);
+		out->class_names[i] = base_strdup(name, err);
+		if (!out->class_names[i]) {
+			status = BM_ERR_MEMORY;
+			goto cleanup;
+		}
+	}
+cleanup:
+	json_decref(all);
+	if (status != BM_OK)
+		model_description_free(out);
+	return status;
+}

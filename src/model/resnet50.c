@@ -1,0 +1,221 @@
+#include "model/resnet50.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const nn_layer base_conv = {.type = NN_CONV, .trainable = true, .kernel = 1, .stride = 1, .bias = true};
+static const nn_layer base_norm = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1.001e-5f, .momentum = .99f};
+static const nn_layer head_norm = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-3f, .momentum = .99f};
+
+/* Layers are appended one after the other: the first failure stops, the later calls do nothing. */
+typedef struct builder {
+	nn_graph *graph;
+	double width;
+	bm_status status;
+	bm_error *err;
+} builder;
+
+static int scaled(const builder *b, int filters)
+{
+	int rounded = 8 * (int)lround(filters * b->width / 8);
+
+	return rounded < 8 ? 8 : rounded;
+}
+
+static int add(builder *b, nn_layer layer, int input, const char *prefix, const char *name)
+{
+	int index = 0;
+
+	if (b->status != BM_OK)
+		return 0;
+	snprintf(layer.name, sizeof(layer.name), "%s%s", prefix, name);
+	b->status = nn_graph_add(b->graph, &layer, input, &index, b->err);
+	return index;
+}
+
+static int add_conv(builder *b, int input, const char *prefix, const char *name, int filters, int kernel, int stride, bool same)
+{
+	nn_layer layer = base_conv;
+
+	layer.units = filters;
+	layer.kernel = kernel;
+	layer.stride = stride;
+	layer.padding = same;
+	return add(b, layer, input, prefix, name);
+}
+
+static int add_norm(builder *b, int input, const char *prefix, const char *name)
+{
+	return add(b, base_norm, input, prefix, name);
+}
+
+static int add_relu(builder *b, int input, const char *prefix, const char *name)
+{
+	return add(b, (nn_layer){.type = NN_RELU, .trainable = true}, input, prefix, name);
+}
+
+static int add_padding(builder *b, int input, const char *name, int pixels)
+{
+	return add(b, (nn_layer){.type = NN_ZERO_PADDING, .trainable = true, .padding = pixels}, input, "", name);
+}
+
+static int add_dense(builder *b, int input, const char *name, int units, nn_activation activation)
+{
+	nn_layer layer = {.type = NN_DENSE, .trainable = true, .units = units, .bias = true, .activation = activation};
+
+	return add(b, layer, input, "", name);
+}
+
+static int add_dropout(builder *b, int input, const char *name, float rate)
+{
+	return add(b, (nn_layer){.type = NN_DROPOUT, .trainable = true, .rate = rate}, input, "", name);
+}
+
+/* residual_block_v1 of keras/src/applications/resnet.py. The order of the two branches is that of model.layers, which Keras sorts
+ * by depth. */
+static int add_block(builder *b, int input, const char *stage, int number, int filters, int stride)
+{
+	char p[NN_NAME_SIZE / 2];
+	bool projected = number == 1;
+	int shortcut = input, x, sum = 0;
+	nn_layer layer = {.type = NN_ADD, .trainable = true};
+
+	snprintf(p, sizeof(p), "%s_block%d", stage, number);
+	x = add_conv(b, input, p, "_1_conv", filters, 1, stride, false);
+	x = add_norm(b, x, p, "_1_bn");
+	x = add_relu(b, x, p, "_1_relu");
+	x = add_conv(b, x, p, "_2_conv", filters, 3, 1, true);
+	x = add_norm(b, x, p, "_2_bn");
+	x = add_relu(b, x, p, "_2_relu");
+	if (projected)
+		shortcut = add_conv(b, input, p, "_0_conv", 4 * filters, 1, stride, false);
+	x = add_conv(b, x, p, "_3_conv", 4 * filters, 1, 1, false);
+	if (projected)
+		shortcut = add_norm(b, shortcut, p, "_0_bn");
+	x = add_norm(b, x, p, "_3_bn");
+	if (b->status == BM_OK) {
+		snprintf(layer.name, sizeof(layer.name), "%s_add", p);
+		b->status = nn_graph_add2(b->graph, &layer, shortcut, x, &sum, b->err);
+	}
+	return add_relu(b, sum, p, "_out");
+}
+
+static int add_stage(builder *b, int input, const char *stage, int filters, int blocks, int stride)
+{
+	for (int i = 1; i <= blocks; i++)
+		input = add_block(b, input, stage, i, scaled(b, filters), i == 1 ? stride : 1);
+	return input;
+}
+
+static int add_base(builder *b)
+{
+	nn_layer pool = {.type = NN_MAX_POOL, .trainable = true, .kernel = 3, .stride = 2};
+	int x = add(b, (nn_layer){.type = NN_INPUT, .trainable = true}, -1, "", "input_layer");
+
+	x = add_padding(b, x, "conv1_pad", 3);
+	x = add_conv(b, x, "", "conv1_conv", scaled(b, 64), 7, 2, false);
+	x = add_norm(b, x, "", "conv1_bn");
+	x = add_relu(b, x, "", "conv1_relu");
+	x = add_padding(b, x, "pool1_pad", 1);
+	x = add(b, pool, x, "", "pool1_pool");
+	x = add_stage(b, x, "conv2", 64, 3, 1);
+	x = add_stage(b, x, "conv3", 128, 4, 2);
+	x = add_stage(b, x, "conv4", 256, 6, 2);
+	return add_stage(b, x, "conv5", 512, 3, 2);
+}
+
+static void add_head(builder *b, int x, model_head head, int classes)
+{
+	nn_layer mean = {.type = NN_GLOBAL_AVERAGE_POOL, .trainable = true};
+
+	x = add(b, mean, x, "", "global_average_pooling2d");
+	switch (head) {
+	case MODEL_HEAD_GUIDE:
+		x = add_dense(b, x, "dense", 256, NN_ACTIVATION_RELU);
+		x = add(b, head_norm, x, "", "batch_normalization");
+		x = add_dropout(b, x, "dropout", .5f);
+		x = add_dense(b, x, "dense_1", 128, NN_ACTIVATION_RELU);
+		x = add_dropout(b, x, "dropout_1", .3f);
+		add_dense(b, x, "dense_2", classes, NN_SOFTMAX);
+		break;
+	case MODEL_HEAD_DENSE512:
+		x = add_dense(b, x, "dense", 512, NN_ACTIVATION_RELU);
+		x = add_dropout(b, x, "dropout", .5f);
+		add_dense(b, x, "dense_1", classes, NN_SOFTMAX);
+		break;
+	case MODEL_HEAD_LINEAR:
+		add_dense(b, x, "dense", classes, NN_SOFTMAX);
+		break;
+	}
+}
+
+bm_status model_check_options(const model_options *o, bm_error *err)
+{
+	if (!(o->width > 0 && o->width <= MODEL_WIDTH_MAX))
+		return base_fail(err, BM_ERR_USAGE, "the width %g of the network is not in (0, %g]: 1 is ResNet-50", o->width,
+				 MODEL_WIDTH_MAX);
+	if (o->image_size < MODEL_SIZE_MIN || o->image_size > MODEL_SIZE_MAX)
+		return base_fail(err, BM_ERR_USAGE, "the image size %d is not in [%d, %d]: ResNet-50 is usually run at 224",
+				 o->image_size, MODEL_SIZE_MIN, MODEL_SIZE_MAX);
+	if (o->channels != 1 && o->channels != 3)
+		return base_fail(err, BM_ERR_USAGE, "%d channels: an image has 1 (grey) or 3", o->channels);
+	if (o->classes < 2 || o->classes > MODEL_CLASSES_MAX)
+		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
+	if (!model_head_name(o->head))
+		return base_fail(err, BM_ERR_USAGE, "there is no head number %d: use guide, dense512 or linear", (int)o->head);
+	return BM_OK;
+}
+
+bm_status model_build_graph(const model_options *options, nn_graph *graph, int *base_layers, bm_error *err)
+{
+	builder b = {.graph = graph, .width = options->width, .status = BM_OK, .err = err};
+	int last = add_base(&b);
+
+	*base_layers = graph->count;
+	add_head(&b, last, options->head, options->classes);
+	if (b.status != BM_OK)
+		return b.status;
+	return nn_graph_infer(graph, options->image_size, options->image_size, options->channels, err);
+}
+
+static const char *const head_names[] = {
+	[MODEL_HEAD_GUIDE] = "guide", [MODEL_HEAD_DENSE512] = "dense512", [MODEL_HEAD_LINEAR] = "linear"};
+#define HEADS ((int)(sizeof(head_names) / sizeof(head_names[0])))
+
+const char *model_head_name(model_head head)
+{
+	return (int)head >= 0 && (int)head < HEADS ? head_names[head] : NULL;
+}
+
+bool model_head_parse(const char *text, model_head *head)
+{
+	for (int i = 0; i < HEADS; i++) {
+		if (strcmp(text, head_names[i]) == 0) {
+			*head = (model_head)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+int64_t model_layer_parameters(const nn_graph *graph, int index, int64_t *statistics)
+{
+	const nn_layer *layer = &graph->layers[index];
+	int64_t out = layer->channels, in;
+
+	*statistics = 0;
+	switch (layer->type) {
+	case NN_CONV:
+		in = graph->layers[layer->inputs[0]].channels;
+		return out * in * layer->kernel * layer->kernel + (layer->bias ? out : 0);
+	case NN_DENSE:
+		in = graph->layers[layer->inputs[0]].channels;
+		return out * in + (layer->bias ? out : 0);
+	case NN_BATCH_NORM:
+		*statistics = 2 * out;
+		return 4 * out;
+	default:
+		return 0;
+	}
+}
