@@ -7,10 +7,11 @@
 #include "image/image.h"
 #include "train/train.h"
 
-/* Is gnuplot there? When not, scripts and data are still written and each function returns BM_ERR_UNSUPPORTED with what to install. */
+/* Is gnuplot there? When not, scripts and data are still written and each function returns BM_ERR_UNSUPPORTED with what to install.
+ * Other errors: BM_ERR_IO with what gnuplot said. `folder` is made when it is not there. `names` are the class folders' names. */
 bool report_gnuplot_available(void);
 
-/* A captioned picture of a grid. */
+/* A captioned picture of a grid; pixels NULL: the place stays empty. A caption in green or red is also marked with a tick or a cross. */
 typedef struct report_tile {
 	const uint8_t *pixels; /* [side][side] grey */
 	int side;
@@ -18,7 +19,8 @@ typedef struct report_tile {
 	int colour;            /* of the caption: 0 neutral, 1 green (right), 2 red (wrong) */
 } report_tile;
 
-bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names, bm_error *err);        /* samples: 2x4 */
+/* samples: 2x4. names[8]: the images' files, for samples.csv; NULL: not known. */
+bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names, bm_error *err);
 bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes, bm_error *err); /* class_distribution */
 bm_status report_figure_history(const char *folder, const train_history *history, bm_error *err);                                /* training_history: loss | accuracy */
 bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);       /* confusion_matrix */
