@@ -142,7 +142,7 @@ int base_threads_parse(const char *text)
 	size_t length = strspn(digits, "0123456789");
 	if (length == 0 || length > 6 || strcmp(digits + length, bracket ? "]" : "") != 0)
 		return 0;
-	int threads = atoi(digits);
+	int threads = (int)strtol(digits, NULL, 10);
 	return threads > MAX_THREADS ? 0 : threads;
 }
 
