@@ -1,0 +1,34 @@
+/* Smooth random fields and soft edges, made of +, -, *, / and square roots only: IEEE 754 gives the same bits everywhere (no sin, exp or
+ * log, whose last bit differs between C libraries; the build forbids fused multiply-add for this folder). */
+#ifndef IMAGE_PHANTOM_FIELD_H
+#define IMAGE_PHANTOM_FIELD_H
+
+#include "base/random.h"
+
+enum { PHANTOM_GRID = 32 };
+
+/* A periodic lattice of random numbers in [0, 1). */
+typedef struct phantom_field {
+	float value[PHANTOM_GRID][PHANTOM_GRID];
+} phantom_field;
+
+void phantom_field_fill(phantom_field *field, base_random *random);
+/* The field at x, y in lattice steps (any number below 2^30), interpolated with a smooth curve: [0, 1). */
+float phantom_field_at(const phantom_field *field, float x, float y);
+/* Two octaves, [0, 1), around 0.5. */
+float phantom_field_rough(const phantom_field *field, float x, float y);
+
+/* 0 below low, 1 above high, smooth between; low < high. */
+static inline float phantom_step(float low, float high, float x)
+{
+	float t = (x - low) / (high - low);
+	t = t < 0 ? 0 : t > 1 ? 1 : t;
+	return t * t * (3 - 2 * t);
+}
+
+static inline float phantom_mix(float a, float b, float t)
+{
+	return a + (b - a) * t;
+}
+
+#endif

@@ -1,0 +1,248 @@
+/* PNG by libpng. Its errors jump; nothing that needs freeing lives in a function that is jumped over. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "base/memory.h"
+#include "image/codec.h"
+
+typedef struct reader {
+	png_structp png;
+	png_infop head;
+	bm_error *err;
+	bm_status status;
+	const uint8_t *bytes;
+	size_t size, at;
+	int channels; /* wanted */
+	image *out;
+	image_info *info;
+	int orientation;
+	uint8_t *rows; /* one row as libpng gives it; all of them when interlaced */
+} reader;
+
+static _Noreturn void give_up(reader *r, bm_status status)
+{
+	r->status = status;
+	png_longjmp(r->png, 1);
+}
+
+static void on_error(png_structp png, png_const_charp reason)
+{
+	reader *r = png_get_error_ptr(png);
+	if (r->status == BM_OK)
+		r->status = base_fail(r->err, BM_ERR_FORMAT, "the PNG is damaged (%s); get it anew or leave it out", reason);
+	png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp reason)
+{
+	(void)png;
+	(void)reason;
+}
+
+static png_voidp take(png_structp png, png_alloc_size_t size)
+{
+	reader *r = png_get_mem_ptr(png);
+	void *block = base_malloc(size, 1, "a PNG file", r->err);
+	if (!block)
+		r->status = BM_ERR_MEMORY;
+	return block;
+}
+
+static void give(png_structp png, png_voidp block)
+{
+	(void)png;
+	base_free(block);
+}
+
+static void feed(png_structp png, png_bytep to, size_t count)
+{
+	reader *r = png_get_io_ptr(png);
+	if (count > r->size - r->at)
+		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the PNG is truncated; get it anew or leave it out"));
+	memcpy(to, r->bytes + r->at, count);
+	r->at += count;
+}
+
+static bool guarded(reader *r, void (*step)(reader *r))
+{
+	if (setjmp(png_jmpbuf(r->png)) != 0) {
+		if (r->status == BM_OK)
+			r->status = base_fail(r->err, BM_ERR_INTERNAL, "libpng gave up without a reason");
+		return false;
+	}
+	step(r);
+	return true;
+}
+
+static void read_header(reader *r)
+{
+	/* Texts, profiles and times say nothing about pixels: left unread, so that they can't eat memory. */
+	static const png_byte ignored[] = "iCCP\0iTXt\0tEXt\0zTXt\0sPLT\0hIST\0tIME\0pCAL\0sCAL";
+	png_set_read_fn(r->png, r, feed);
+	png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
+	png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, ignored, (int)(sizeof ignored / 5));
+	png_set_user_limits(r->png, (png_uint_32)IMAGE_PIXEL_LIMIT, (png_uint_32)IMAGE_PIXEL_LIMIT);
+	png_set_chunk_cache_max(r->png, 128);
+	png_set_chunk_malloc_max(r->png, (png_alloc_size_t)8 << 20);
+	png_read_info(r->png, r->head);
+	bm_status status = image_check_size(png_get_image_width(r->png, r->head), png_get_image_height(r->png, r->head), r->err);
+	if (status != BM_OK)
+		give_up(r, status);
+	png_uint_32 length = 0;
+	png_bytep exif = NULL;
+	r->orientation = 1;
+	if (png_get_eXIf_1(r->png, r->head, &length, &exif) != 0 && exif)
+		r->orientation = image_exif_tiff(exif, length);
+}
+
+static void describe(reader *r)
+{
+	const char *mode = "L";
+	int depth = png_get_bit_depth(r->png, r->head);
+	switch (png_get_color_type(r->png, r->head)) {
+	case PNG_COLOR_TYPE_GRAY:
+		mode = depth == 1 ? "1" : depth == 16 ? "I;16" : "L";
+		break;
+	case PNG_COLOR_TYPE_GRAY_ALPHA:
+		mode = depth == 16 ? "RGBA" : "LA";
+		break;
+	case PNG_COLOR_TYPE_PALETTE:
+		mode = "P";
+		break;
+	case PNG_COLOR_TYPE_RGB:
+		mode = "RGB";
+		break;
+	case PNG_COLOR_TYPE_RGB_ALPHA:
+		mode = "RGBA";
+		break;
+	default:
+		break;
+	}
+	r->info->width = (int)png_get_image_width(r->png, r->head);
+	r->info->height = (int)png_get_image_height(r->png, r->head);
+	r->info->bit_depth = depth;
+	r->info->progressive = png_get_interlace_type(r->png, r->head) != PNG_INTERLACE_NONE;
+	r->info->orientation = r->orientation;
+	snprintf(r->info->mode, sizeof r->info->mode, "%s", mode);
+}
+
+/* A row of 1 to 4 channels (grey, grey and alpha, RGB, RGBA) to the 1 or 3 wanted, over black. */
+static void convert(const uint8_t *from, int have, uint8_t *to, int want, int width)
+{
+	if (have == want) {
+		memcpy(to, from, (size_t)width * (size_t)want);
+		return;
+	}
+	for (int x = 0; x < width; x++, from += have, to += want) {
+		unsigned red = from[0], green = red, blue = red;
+		if (have >= 3) {
+			green = from[1];
+			blue = from[2];
+		}
+		if (have == 2 || have == 4) {
+			unsigned alpha = from[have - 1];
+			red = image_multiply(red, alpha);
+			green = image_multiply(green, alpha);
+			blue = image_multiply(blue, alpha);
+		}
+		if (want == 1) {
+			to[0] = have <= 2 ? (uint8_t)red : image_luminance(red, green, blue);
+		} else {
+			to[0] = (uint8_t)red;
+			to[1] = (uint8_t)green;
+			to[2] = (uint8_t)blue;
+		}
+	}
+}
+
+static void read_pixels(reader *r)
+{
+	png_set_expand(r->png); /* palettes to RGB, 1, 2, 4 bits to 8, a transparent colour to alpha */
+	png_set_strip_16(r->png);
+	int passes = png_set_interlace_handling(r->png);
+	png_read_update_info(r->png, r->head);
+	int have = png_get_channels(r->png, r->head);
+	size_t stride = png_get_rowbytes(r->png, r->head);
+	r->out->width = (int)png_get_image_width(r->png, r->head);
+	r->out->height = (int)png_get_image_height(r->png, r->head);
+	r->out->channels = r->channels;
+	if (have < 1 || have > 4 || png_get_bit_depth(r->png, r->head) != 8 ||
+	    stride != (size_t)have * (size_t)r->out->width)
+		give_up(r, base_fail(r->err, BM_ERR_INTERNAL, "libpng gives %d channels of %d bits", have,
+				     png_get_bit_depth(r->png, r->head)));
+	bm_status status = image_allocate(r->out, r->err);
+	if (status != BM_OK)
+		give_up(r, status);
+	r->rows = base_malloc(passes > 1 ? (size_t)r->out->height : 1, stride, "the rows of a PNG", r->err);
+	if (!r->rows)
+		give_up(r, BM_ERR_MEMORY);
+	size_t step = (size_t)r->out->width * (size_t)r->channels;
+	for (int pass = 0; pass < passes; pass++) {
+		for (size_t y = 0; y < (size_t)r->out->height; y++) {
+			uint8_t *row = r->rows + (passes > 1 ? y * stride : 0);
+			png_read_row(r->png, row, NULL);
+			if (pass == passes - 1)
+				convert(row, have, r->out->pixels + y * step, r->channels, r->out->width);
+		}
+	}
+	png_read_end(r->png, NULL);
+}
+
+/* IHDR is always first: the limits hold before libpng is asked anything. */
+static bm_status check_header(const uint8_t *bytes, size_t size, bm_error *err)
+{
+	enum { WIDTH = 16, HEIGHT = 20, END = 24 };
+	if (size < END)
+		return base_fail(err, BM_ERR_FORMAT, "the PNG is truncated; get it anew or leave it out");
+	if (memcmp(bytes + 12, "IHDR", 4) != 0)
+		return base_fail(err, BM_ERR_FORMAT, "the PNG is damaged (no header); get it anew or leave it out");
+	return image_check_size(png_get_uint_32(bytes + WIDTH), png_get_uint_32(bytes + HEIGHT), err);
+}
+
+static bm_status open_reader(reader *r, const uint8_t *bytes, size_t size, bm_error *err)
+{
+	*r = (reader){.bytes = bytes, .size = size, .err = err};
+	r->status = check_header(bytes, size, err);
+	if (r->status != BM_OK)
+		return r->status;
+	r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, on_warning, r, take, give);
+	r->head = r->png ? png_create_info_struct(r->png) : NULL;
+	if (!r->head && r->status == BM_OK)
+		r->status = base_fail(err, BM_ERR_MEMORY, "no memory to decode a PNG; use fewer threads");
+	return r->status;
+}
+
+static void close_reader(reader *r)
+{
+	if (r->png)
+		png_destroy_read_struct(&r->png, &r->head, NULL);
+	base_free(r->rows);
+}
+
+bm_status image_png_inspect(const uint8_t *bytes, size_t size, image_info *info, bm_error *err)
+{
+	reader r;
+	if (open_reader(&r, bytes, size, err) == BM_OK) {
+		r.info = info;
+		if (guarded(&r, read_header))
+			(void)guarded(&r, describe);
+	}
+	close_reader(&r);
+	return r.status;
+}
+
+bm_status image_png_decode(const uint8_t *bytes, size_t size, int channels, image *out, int *orientation, bm_error *err)
+{
+	reader r;
+	if (open_reader(&r, bytes, size, err) == BM_OK) {
+		r.channels = channels;
+		r.out = out;
+		if (guarded(&r, read_header) && guarded(&r, read_pixels))
+			*orientation = r.orientation;
+	}
+	close_reader(&r);
+	return r.status;
+}

@@ -1,0 +1,230 @@
+/* A local folder. Its descriptor is kept, so that the paths below it hold whatever becomes of the working folder. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "storage/backend.h"
+
+typedef struct local {
+	int root;
+} local;
+
+static bm_status fail_errno(bm_error *err, const char *verb, const char *url, const char *path, int number)
+{
+	const char *slash = path[0] ? "/" : "";
+	switch (number) {
+	case ENOENT:
+	case ENOTDIR:
+		return base_fail(err, BM_ERR_NOT_FOUND, "cannot %s '%s%s%s': %s; check the path", verb, url, slash, path,
+				 number == ENOENT ? "no such file or folder" : "a part of the path is not a folder");
+	case ELOOP:
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': its symbolic links go round in a circle", verb, url,
+				 slash, path);
+	case EACCES:
+	case EPERM:
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; check who may read it", verb, url, slash, path,
+				 strerror(number));
+	case EMFILE:
+	case ENFILE:
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; use fewer threads or raise 'ulimit -n'", verb, url,
+				 slash, path, strerror(number));
+	default:
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s", verb, url, slash, path, strerror(number));
+	}
+}
+
+static int open_below(int root, const char *path, int flags)
+{
+	int fd;
+	do {
+		fd = openat(root, path[0] ? path : ".", O_RDONLY | O_CLOEXEC | flags);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static bm_status local_list(void *state, const char *url, const char *path, storage_list *list, bm_error *err)
+{
+	const local *place = state;
+	int fd = open_below(place->root, path, O_DIRECTORY);
+	if (fd < 0)
+		return fail_errno(err, "list", url, path, errno);
+	DIR *folder = fdopendir(fd);
+	if (!folder) {
+		int number = errno;
+		close(fd);
+		return fail_errno(err, "list", url, path, number);
+	}
+	bm_status status = BM_OK;
+	size_t capacity = 0;
+	while (status == BM_OK) {
+		errno = 0;
+		const struct dirent *entry = readdir(folder);
+		if (!entry) {
+			if (errno != 0)
+				status = fail_errno(err, "list", url, path, errno);
+			break;
+		}
+		if (entry->d_name[0] == '.')
+			continue;
+		/* A link counts as what it points to; a dangling one as a file, so that reading it names it. */
+		struct stat what;
+		bool known = fstatat(fd, entry->d_name, &what, 0) == 0;
+		status = storage_list_add(list, &capacity, entry->d_name, known && S_ISDIR(what.st_mode),
+					  known && S_ISREG(what.st_mode) ? (uint64_t)what.st_size : 0, err);
+	}
+	closedir(folder);
+	return status;
+}
+
+/* Reads until `room` bytes are there or the file ends; the number of bytes, or -1. */
+static ssize_t read_fully(int fd, uint8_t *bytes, size_t room)
+{
+	size_t done = 0;
+	while (done < room) {
+		ssize_t got = read(fd, bytes + done, room - done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+static bm_status local_read(void *state, const char *url, const char *path, size_t limit, uint8_t **bytes, size_t *size,
+			    bm_error *err)
+{
+	const local *place = state;
+	uint8_t *block = NULL;
+	bm_status status = BM_OK;
+	struct stat what;
+	char a[32], b[32];
+	int fd = open_below(place->root, path, O_NONBLOCK | O_NOCTTY); /* a pipe must not block */
+	if (fd < 0)
+		return fail_errno(err, "open", url, path, errno);
+	if (fstat(fd, &what) != 0) {
+		status = fail_errno(err, "look at", url, path, errno);
+		goto done;
+	}
+	if (!S_ISREG(what.st_mode)) {
+		status = base_fail(err, BM_ERR_IO, "cannot read '%s/%s': it is %s, not a file", url, path,
+				   S_ISDIR(what.st_mode) ? "a folder" : "a pipe, socket or device");
+		goto done;
+	}
+	if ((uint64_t)what.st_size > limit) {
+		status = base_fail(err, BM_ERR_LIMIT, "cannot read '%s/%s': %s, at most %s are accepted", url, path,
+				   base_format_bytes((double)what.st_size, a), base_format_bytes((double)limit, b));
+		goto done;
+	}
+	/* One byte more than there should be shows whether the file grew meanwhile. */
+	size_t expected = (size_t)what.st_size;
+	block = base_malloc(expected + 1, 1, "a file", err);
+	if (!block) {
+		status = base_prefix(err, BM_ERR_MEMORY, "cannot read '%s/%s'", url, path);
+		goto done;
+	}
+	ssize_t got = read_fully(fd, block, expected + 1);
+	if (got < 0) {
+		status = fail_errno(err, "read", url, path, errno);
+		goto done;
+	}
+	if ((size_t)got != expected) {
+		status = base_fail(err, BM_ERR_IO, "cannot read '%s/%s': it changed while it was being read; try again", url,
+				   path);
+		goto done;
+	}
+	block[expected] = 0; /* text can be used as such */
+	*bytes = block;
+	*size = expected;
+	block = NULL;
+done:
+	base_free(block);
+	close(fd);
+	return status;
+}
+
+static void local_close(void *state)
+{
+	local *place = state;
+	if (!place)
+		return;
+	if (place->root >= 0)
+		close(place->root);
+	base_free(place);
+}
+
+static const storage_backend local_backend = {.list = local_list, .read = local_read, .close = local_close};
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* The path of file:///path or file://localhost/path, "%20" turned into a space; RFC 8089. */
+static bm_status url_path(const char *url, const char *where, char *path, bm_error *err)
+{
+	if (strncmp(where, "localhost/", 10) == 0)
+		where += 9;
+	if (where[0] != '/')
+		return base_fail(err, BM_ERR_UNSUPPORTED,
+				 "cannot open '%s': files of another computer; write file:///path or just the path", url);
+	while (*where) {
+		int high = where[0] == '%' ? hex_digit(where[1]) : -1;
+		int low = high >= 0 ? hex_digit(where[2]) : -1;
+		if (low >= 0 && (high || low)) {
+			*path++ = (char)(high << 4 | low);
+			where += 3;
+		} else {
+			*path++ = *where++;
+		}
+	}
+	*path = '\0';
+	return BM_OK;
+}
+
+bm_status storage_local_open(storage *s, const char *where, bm_error *err)
+{
+	bm_status status = BM_ERR_MEMORY;
+	char *path = base_strdup(where, err);
+	local *place = base_calloc(1, sizeof *place, "a local folder", err);
+	if (!path || !place)
+		goto fail;
+	place->root = -1;
+	if (strncmp(s->url, "file://", 7) == 0) {
+		status = url_path(s->url, where, path, err);
+		if (status != BM_OK)
+			goto fail;
+	}
+	place->root = open_below(AT_FDCWD, path, O_DIRECTORY);
+	if (place->root < 0) {
+		int number = errno;
+		struct stat what;
+		if (number == ENOTDIR && stat(path, &what) == 0)
+			status = base_fail(err, BM_ERR_USAGE, "cannot open '%s': it is a file; name the folder that holds it",
+					   s->url);
+		else
+			status = fail_errno(err, "open", s->url, "", number);
+		goto fail;
+	}
+	s->backend = &local_backend;
+	s->state = place;
+	base_free(path);
+	return BM_OK;
+fail:
+	local_close(place);
+	base_free(path);
+	return status;
+}
