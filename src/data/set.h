@@ -42,7 +42,11 @@ void data_set_counts(const data_set *set, size_t counts[DATA_CLASSES_MAX]);
 /* Removes item i (a file that turned out to be damaged while it was decoded) and puts it among the rejected. */
 bm_status data_set_reject(data_set *set, size_t index, const char *reason, bm_error *err);
 
-/* Balanced class weights, as scikit-learn: n / (classes * count). weights[class_count]. */
+/* BM_ERR_DATA, saying what to do, when there is no image or a class has none left. */
+bm_status data_set_check(const data_set *set, bm_error *err);
+
+/* Balanced class weights, as scikit-learn: n / (classes * count); 0 for a class without images.
+ * weights[class_count]. */
 void data_class_weights(const size_t *counts, int class_count, float *weights);
 
 #endif
