@@ -66,6 +66,7 @@ static bm_status make_weights(const model *m, uint8_t **bytes, size_t *size, bm_
 	if (status != BM_OK)
 		goto cleanup;
 	model_layer_paths(&m->graph, paths);
+	status = model_hdf5_add_group(writer, "", "resnet50", err);
 	for (int i = 0; i < m->graph.count && status == BM_OK; i++)
 		status = model_hdf5_add_group(writer, paths[i], m->graph.layers[i].name, err);
 	for (int i = 0; i < m->weights.count && status == BM_OK; i++)

@@ -23,7 +23,7 @@ typedef struct model_hdf5_array {
 typedef struct model_hdf5_writer model_hdf5_writer;
 
 bm_status model_hdf5_create(model_hdf5_writer **out, bm_error *err);
-/* Adds the group `path`/vars ("layers/dense") with the attribute name = `name`. */
+/* Adds the group `path`/vars ("layers/dense"; "" is the model itself) with the attribute name = `name`. */
 bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const char *name, bm_error *err);
 /* Adds one array to a group that was added before. values: [product of the shape]. */
 bm_status model_hdf5_add(model_hdf5_writer *w, const model_hdf5_array *array, const float *values, bm_error *err);

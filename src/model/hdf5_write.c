@@ -68,7 +68,7 @@ bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const cha
 	hid_t group = -1, links;
 	bool good = false;
 
-	snprintf(full, sizeof(full), "%s/vars", path);
+	snprintf(full, sizeof(full), "%s%svars", path, path[0] ? "/" : "");
 	model_hdf5_enter(&lock);
 	links = H5Pcreate(H5P_LINK_CREATE);
 	if (links >= 0 && H5Pset_create_intermediate_group(links, 1) >= 0)
