@@ -5,9 +5,11 @@ status=0
 for library in "$1"/src/*/libbm_*.a; do
 	[ -f "$library" ] || continue
 	folder=$(basename "$(dirname "$library")")
+	prefix=${folder}_
+	[ "$folder" != phases ] || prefix='phases?_|run_' # a phase, and the run that it belongs to
 	# GCC's own additions hold a dot (x.cold, x.resolver); sanitizers and target_clones add theirs.
 	wrong=$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -v '\.' |
-		grep -vE "^(bm_|${folder}_|__|_GLOBAL_)|^${folder}\$" || true)
+		grep -vE "^(bm_|$prefix|__|_GLOBAL_)|^${folder}\$" || true)
 	if [ -n "$wrong" ]; then
 		echo "src/$folder: names without the prefix ${folder}_ or bm_:" $wrong >&2
 		status=1
