@@ -29,7 +29,7 @@ test-keras: build
 	@scripts/test-keras.sh $(BUILD)
 
 bench: build
-	@scripts/bench.sh $(program)
+	@scripts/bench.sh $(BUILD)
 
 check: build
 	@scripts/install-packages.sh scripts/packages-check.txt
