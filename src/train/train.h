@@ -31,6 +31,7 @@ typedef struct train_stage {
 	int patience;            /* epochs without a better validation accuracy until the stage ends early; 0: never */
 	int plateau_patience;    /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
 	float plateau_factor;
+	float ema_decay;         /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
 	bool keep_best;          /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
 } train_stage;
 
@@ -48,6 +49,8 @@ typedef struct train_plan {
 void train_plan_two_stage(train_plan *plan, int image_size);
 /* All layers from random weights, growing image sizes, one cycle, AdamW, label smoothing (facts: a from-scratch recipe). */
 void train_plan_scratch(train_plan *plan, int image_size);
+/* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
+bm_status train_plan_check(const train_plan *plan, bm_error *err);
 /* JSON text of a plan and back; what train_run saved and --config repeats. base_free. */
 bm_status train_plan_to_json(const train_plan *plan, char **json, bm_error *err);
 bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err);

@@ -1,0 +1,45 @@
+#include "train/loss.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* Keras' backend.epsilon(). Written so that a NaN stays one. */
+static double clip(double p)
+{
+	if (p < 1e-7)
+		return 1e-7;
+	if (p > 1.0 - 1e-7)
+		return 1.0 - 1e-7;
+	return p;
+}
+
+void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes, const float *class_weights,
+			 float smoothing, double *loss, float *gradient, int *correct)
+{
+	const double off = (double)smoothing / classes, on = 1.0 - (double)smoothing + off;
+	double sum = 0;
+	int right = 0;
+	for (int i = 0; i < count; i++) {
+		const float *p = probabilities + (size_t)i * (size_t)classes;
+		const int label = labels[i];
+		const double weight = class_weights ? (double)class_weights[label] : 1.0;
+		double one = 0;
+		int largest = 0;
+		for (int c = 0; c < classes; c++) {
+			const double target = c == label ? on : off;
+			if (target > 0)
+				one -= target * log(clip((double)p[c]));
+			if (p[c] > p[largest])
+				largest = c;
+			if (gradient)
+				gradient[(size_t)i * (size_t)classes + (size_t)c] =
+					(float)(weight * ((double)p[c] - target) / count);
+		}
+		sum += weight * one;
+		right += largest == label;
+	}
+	if (loss)
+		*loss = count > 0 ? sum / count : 0;
+	if (correct)
+		*correct = right;
+}

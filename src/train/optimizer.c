@@ -1,0 +1,162 @@
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/threads.h"
+
+/* Work is cut into blocks of this many values whatever the number of threads, so that sums come out the same. */
+#define BLOCK ((size_t)1 << 15)
+#define LANES 16
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+typedef struct adam_rates {
+	float keep;          /* 1 - learning rate * decay */
+	float alpha;         /* learning rate with the bias corrections */
+	float scale;         /* of the gradient, for clipping */
+	float one_minus_b1, one_minus_b2, epsilon;
+} adam_rates;
+
+FOR_EACH_PROCESSOR
+static void adam_block(float *restrict w, const float *restrict gradient, float *restrict m, float *restrict v, size_t n,
+		       adam_rates r)
+{
+	for (size_t i = 0; i < n; i++) {
+		const float g = gradient[i] * r.scale;
+		const float mi = m[i] + (g - m[i]) * r.one_minus_b1;
+		const float vi = v[i] + (g * g - v[i]) * r.one_minus_b2;
+		m[i] = mi;
+		v[i] = vi;
+		w[i] = w[i] * r.keep - r.alpha * mi / (sqrtf(vi) + r.epsilon);
+	}
+}
+
+FOR_EACH_PROCESSOR
+static double square_sum(const float *values, size_t n)
+{
+	double lanes[LANES] = {0}, sum = 0;
+	size_t i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int l = 0; l < LANES; l++)
+			lanes[l] += (double)values[i + (size_t)l] * (double)values[i + (size_t)l];
+	for (; i < n; i++)
+		lanes[0] += (double)values[i] * (double)values[i];
+	for (int l = 0; l < LANES; l++)
+		sum += lanes[l];
+	return sum;
+}
+
+/* Keras computes 1 - beta in Python's double precision from the decimal that was written: 0.999f would make v 1e-5 off. */
+static double as_written(float beta)
+{
+	return rint((double)beta * 1e7) / 1e7;
+}
+
+bm_status train_optimizer_create(nn_network *network, const train_optimizer_options *options, train_optimizer *out,
+				 bm_error *err)
+{
+	*out = (train_optimizer){.options = *options, .count = nn_network_parameter_count(network)};
+	if (!(options->beta1 >= 0 && options->beta1 < 1 && options->beta2 >= 0 && options->beta2 < 1 && options->epsilon > 0 &&
+	      options->weight_decay >= 0 && options->clip_norm >= 0))
+		return base_fail(err, BM_ERR_USAGE, "optimiser: beta1 and beta2 must lie in [0, 1), epsilon above 0, weight decay "
+						    "and clip norm must not be negative");
+	if (out->count < 1)
+		return base_fail(err, BM_ERR_USAGE, "optimiser: the network has nothing to train; make a layer trainable");
+	out->m = base_calloc((size_t)out->count, sizeof *out->m, "the optimiser's moments", err);
+	out->v = base_calloc((size_t)out->count, sizeof *out->v, "the optimiser's moments", err);
+	bool made = out->m && out->v;
+	for (int i = 0; made && i < out->count; i++) {
+		const size_t n = nn_network_parameter(network, i)->count;
+		out->m[i] = base_calloc(n, sizeof(float), "the optimiser's moments", err);
+		out->v[i] = base_calloc(n, sizeof(float), "the optimiser's moments", err);
+		made = out->m[i] && out->v[i];
+	}
+	if (!made) {
+		train_optimizer_free(out);
+		return BM_ERR_MEMORY;
+	}
+	if (out->options.threads <= 0)
+		out->options.threads = base_cores();
+	return BM_OK;
+}
+
+void train_optimizer_free(train_optimizer *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		if (o->m)
+			base_free(o->m[i]);
+		if (o->v)
+			base_free(o->v[i]);
+	}
+	base_free(o->m);
+	base_free(o->v);
+	*o = (train_optimizer){0};
+}
+
+static size_t block_count(size_t n)
+{
+	return (n + BLOCK - 1) / BLOCK;
+}
+
+static double gradient_norm(nn_network *network, int count, int threads)
+{
+	double sum = 0;
+	for (int i = 0; i < count; i++) {
+		const nn_parameter *p = nn_network_parameter(network, i);
+		const size_t blocks = block_count(p->count);
+		/* A few thousand blocks at most: 2^31 values would be 65,536. */
+		for (size_t first = 0; first < blocks; first += 256) {
+			double partial[256];
+			const long n = (long)(blocks - first < 256 ? blocks - first : 256);
+#pragma omp parallel for num_threads(threads) schedule(static) if (n > 1)
+			for (long b = 0; b < n; b++) {
+				const size_t at = (first + (size_t)b) * BLOCK;
+				partial[b] = square_sum(p->gradient + at, p->count - at < BLOCK ? p->count - at : BLOCK);
+			}
+			for (long b = 0; b < n; b++)
+				sum += partial[b];
+		}
+	}
+	return sqrt(sum);
+}
+
+bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm, bm_error *err)
+{
+	const train_optimizer_options *options = &o->options;
+	const double length = gradient_norm(network, o->count, options->threads);
+	if (norm)
+		*norm = (float)length;
+	if (!isfinite(length))
+		return base_fail(err, BM_ERR_NUMERIC, "the gradient is not finite (norm %g)", length);
+
+	const double b1 = as_written(options->beta1), b2 = as_written(options->beta2);
+	const double t = (double)++o->step;
+	adam_rates rates = {
+		.alpha = (float)((double)learning_rate * sqrt(1.0 - pow(b2, t)) / (1.0 - pow(b1, t))),
+		.scale = 1,
+		.one_minus_b1 = (float)(1.0 - b1),
+		.one_minus_b2 = (float)(1.0 - b2),
+		.epsilon = options->epsilon,
+	};
+	if (options->clip_norm > 0 && length > (double)options->clip_norm)
+		rates.scale = (float)((double)options->clip_norm / length);
+	for (int i = 0; i < o->count; i++) {
+		nn_parameter *p = nn_network_parameter(network, i);
+		rates.keep = p->role == NN_KERNEL ? (float)(1.0 - (double)learning_rate * (double)options->weight_decay) : 1.0f;
+		const long blocks = (long)block_count(p->count);
+#pragma omp parallel for num_threads(options->threads) schedule(static) if (blocks > 1)
+		for (long b = 0; b < blocks; b++) {
+			const size_t at = (size_t)b * BLOCK;
+			adam_block(p->value + at, p->gradient + at, o->m[i] + at, o->v[i] + at,
+				   p->count - at < BLOCK ? p->count - at : BLOCK, rates);
+		}
+	}
+	return BM_OK;
+}

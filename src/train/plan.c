@@ -1,0 +1,77 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "train/train.h"
+
+/* Of both plans: the guide's "moderate" changes, and those of the from-scratch recipe. */
+static const data_augmentation augmentation = {
+	.flip = true, .rotation = 15, .shift = 0.06f, .zoom = 0.12f, .brightness = 0.1f, .contrast = 0.1f};
+
+void train_plan_two_stage(train_plan *plan, int image_size)
+{
+	*plan = (train_plan){.name = "two-stage", .count = 2, .class_weights = true};
+	const train_stage common = {
+		.image_size = image_size,
+		.batch = 16,
+		.schedule = TRAIN_CONSTANT,
+		.augmentation = augmentation,
+		.patience = 5,
+		.plateau_patience = 3,
+		.plateau_factor = 0.5f,
+		.keep_best = true,
+	};
+	plan->stages[0] = plan->stages[1] = common;
+	train_stage *one = &plan->stages[0], *two = &plan->stages[1];
+	snprintf(one->title, sizeof one->title, "Training with frozen ResNet-50 base");
+	one->number = 1;
+	one->epochs = 5;
+	one->part = MODEL_HEAD_ONLY;
+	one->learning_rate = 1e-3f;
+	two->last_layers = 30;
+	snprintf(two->title, sizeof two->title, "Fine-tuning last %d layers", two->last_layers);
+	two->number = 2;
+	two->epochs = 10;
+	two->part = MODEL_LAST_LAYERS;
+	two->learning_rate = 1e-5f;
+}
+
+/* The multiple of 32 (the network's total stride) nearest to a share of the size, within [32, size]. */
+static int step_size(int size, double share)
+{
+	int n = (int)(size * share / 32 + 0.5) * 32;
+	if (n < 32)
+		n = 32;
+	return n > size ? size : n;
+}
+
+void train_plan_scratch(train_plan *plan, int image_size)
+{
+	static const int epochs[3] = {10, 8, 6};
+	static const double shares[3] = {0.6, 0.8, 1};
+	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
+	for (int i = 0; i < 3; i++) {
+		const int size = i == 2 ? image_size : step_size(image_size, shares[i]);
+		train_stage *before = plan->count > 0 ? &plan->stages[plan->count - 1] : NULL;
+		if (before && before->image_size == size) {
+			/* A small final size has fewer steps on the way to it. */
+			before->epochs += epochs[i];
+			continue;
+		}
+		plan->stages[plan->count] = (train_stage){
+			.number = plan->count + 1,
+			.epochs = epochs[i],
+			.part = MODEL_ALL,
+			.image_size = size,
+			.batch = 32,
+			.schedule = TRAIN_ONE_CYCLE,
+			.learning_rate = 2e-3f,
+			.weight_decay = 0.05f,
+			.label_smoothing = 0.05f,
+			.clip_norm = 2,
+			.augmentation = augmentation,
+		};
+		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size, size);
+		plan->count++;
+	}
+	plan->stages[plan->count - 1].keep_best = true;
+}
