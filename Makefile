@@ -9,7 +9,7 @@ program = $(BUILD)/cli/brainmri
 .NOTPARALLEL:
 
 build: packages
-	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(PREFIX)
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(abspath $(PREFIX))
 	@ninja -C $(BUILD) --quiet
 
 packages:
@@ -40,6 +40,8 @@ format:
 	@git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
 
 install: build
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@ninja -C $(BUILD) --quiet
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
