@@ -119,12 +119,16 @@ cleanup:
 static bm_status describe_archive(model_archive *archive, const char *path, model_description *out, bm_error *err)
 {
 	bool own = model_archive_has(archive, "brainmri.json");
-	uint8_t *json = NULL;
-	size_t size = 0;
-	bm_status status = model_archive_read(archive, own ? "brainmri.json" : "config.json", JSON_LIMIT, &json, &size, err);
+	uint8_t *config = NULL, *json = NULL;
+	size_t config_size = 0, size = 0;
+	/* With brainmri.json the other is only read to see that it is whole. */
+	bm_status status = model_archive_read(archive, "config.json", JSON_LIMIT, &config, &config_size, err);
 
+	if (status == BM_OK && own)
+		status = model_archive_read(archive, "brainmri.json", JSON_LIMIT, &json, &size, err);
 	if (status == BM_OK)
-		status = own ? model_describe(path, json, size, out, err) : model_describe_keras(path, json, size, out, err);
+		status = own ? model_describe(path, json, size, out, err) : model_describe_keras(path, config, config_size, out, err);
+	base_free(config);
 	base_free(json);
 	return status;
 }

@@ -13,9 +13,17 @@
 #define NAME_MAX_BYTES 96
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* At exit libhdf5 would try to close what it could not close in damaged files, and print that it fails. */
+static void begin(void)
+{
+	H5dont_atexit();
+}
 
 void model_hdf5_enter(model_hdf5_lock *lock)
 {
+	pthread_once(&once, begin);
 	pthread_mutex_lock(&mutex);
 	lock->print = NULL;
 	lock->data = NULL;
