@@ -31,7 +31,7 @@ static double largest_of(double a, double b)
 bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes, bm_error *err)
 {
 	report_figure f = {.folder = folder, .name = "class_distribution",
-			   .width = clamp(200 + 120 * classes, 680, 1400), .height = 460};
+			   .width = clamp(200 + 130 * classes, 680, 1400), .height = 460};
 	base_text *s = &f.script;
 	size_t total = 0, most = 1;
 	for (int c = 0; c < classes; c++) {
@@ -52,7 +52,9 @@ bm_status report_figure_classes(const char *folder, const char *const *names, co
 	bool crowded = classes > 8;
 	base_text_add(s, "%s", axes);
 	base_text_add(s, "unset key\nset grid noxtics ytics\nset xtics scale 0%s\n", crowded ? " rotate by -40 left" : "");
-	base_text_add(s, "set title 'Class distribution: %zu images' font ',15' textcolor rgb '#222222'\n", total);
+	char all[32];
+	base_text_add(s, "set title 'Class distribution: %s images' font ',15' textcolor rgb '#222222'\n",
+		      base_format_count((long long)total, all));
 	base_text_add(s, "set ylabel 'Images'\nset xrange [-0.6:%d.6]\nset yrange [0:%.1f]\n", classes - 1, 1.12 * (double)most);
 	base_text_add(s, "plot 'class_distribution.csv' every ::1 using 1:4:(0.62):(column(7)):xtic(3) with boxes fillstyle solid "
 			 "linecolor rgb variable");
@@ -113,15 +115,15 @@ bm_status report_figure_history(const char *folder, const train_history *h, bm_e
 	}
 	const char *how = h->count <= 40 ? "linespoints pointtype 7 pointsize 0.5 linewidth 2" : "lines linewidth 2";
 	base_text_add(s, "%s", axes);
-	base_text_add(s, "set multiplot layout 1,2 margins 0.07,0.985,0.13,0.86 spacing 0.08,0\n"
+	base_text_add(s, "set multiplot layout 1,2 margins 0.07,0.985,0.155,0.84 spacing 0.085,0\n"
 			 "set xlabel 'Epoch'\nset xrange [0.5:%zu.5]\nset xtics %zu\n", h->count, (h->count + 11) / 12);
 	mark_stages(s, h);
 	for (int plot = 0; plot < 2; plot++) {
 		int column = plot == 0 ? 4 : 6;
-		base_text_add(s, "set title '%s' offset 0,0.9 font ',15' textcolor rgb '#222222'\nset ylabel '%s' offset 0.5,0\n",
+		base_text_add(s, "set title '%s' offset 0,0.55 font ',15' textcolor rgb '#222222'\nset ylabel '%s' offset 0.5,0\n",
 			      plot == 0 ? "Model Loss" : "Model Accuracy", plot == 0 ? "Loss" : "Accuracy");
-		base_text_add(s, plot == 0 ? "set key top right opaque\nset yrange [0:*]\n"
-					   : "set key bottom right opaque\nset yrange [*:1]\n");
+		base_text_add(s, plot == 0 ? "set key top right Left reverse opaque\nset yrange [0:*]\n"
+					   : "set key bottom right Left reverse opaque\nset yrange [*:1]\n");
 		base_text_add(s, "plot 'training_history.csv' every ::1 using 1:%d with %s linecolor rgb '%s' title 'Training', \\\n"
 				 "'' every ::1 using 1:%d with %s linecolor rgb '%s' title 'Validation'",
 			      column, how, REPORT_BLUE, column + 1, how, REPORT_ORANGE);
@@ -140,7 +142,7 @@ bm_status report_figure_history(const char *folder, const train_history *h, bm_e
 bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err)
 {
 	int n = m->classes, cell = clamp(720 / n, 24, 110);
-	report_figure f = {.folder = folder, .name = "confusion_matrix", .width = cell * n + 250, .height = cell * n + 160};
+	report_figure f = {.folder = folder, .name = "confusion_matrix", .width = cell * n + 270, .height = cell * n + (n > 6 ? 170 : 135)};
 	base_text *s = &f.script;
 	base_text_add(&f.data, "actual_index,predicted_index,actual,predicted,count,percent_of_actual,percent_label,ink\n");
 	for (int a = 0; a < n; a++)
@@ -156,15 +158,16 @@ bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m,
 				      percent > 45 ? "0xffffff" : "0x222222");
 		}
 	base_text_add(s, "unset border\nunset key\nset tics scale 0 textcolor rgb '#222222'\n"
-			 "set palette defined (0 '#f4f8fb', 0.03 '#dbe9f4', 0.2 '#a6cbe3', 0.6 '#3f8abf', 1 '#08306b')\n"
-			 "set cbrange [0:100]\nset cbtics ('0 %%' 0, '50 %%' 50, '100 %%' 100)\n"
-			 "set colorbox user origin 0.9,0.2 size 0.02,0.6 noborder\n");
+			 "set palette defined (0 '#f1f6fa', 0.2 '#a6cbe3', 0.6 '#3f8abf', 1 '#08306b')\n"
+			 "set cbrange [0:100]\nset cbtics ('0 %%%%' 0, '50 %%%%' 50, '100 %%%%' 100)\n"
+			 "set colorbox user origin %.4f,%.4f size %.4f,%.4f noborder\n",
+		      1 - 95.0 / f.width, 0.2, 14.0 / f.width, 0.62);
 	base_text_add(s, "set title 'Confusion Matrix: %zu test images' font ',15' textcolor rgb '#222222'\n", m->count);
 	base_text_add(s, "set xlabel 'Predicted' font ',13' textcolor rgb '#222222'\n"
 			 "set ylabel 'Actual' font ',13' textcolor rgb '#222222'\n"
 			 "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\nset lmargin screen %.4f\nset rmargin screen %.4f\n"
 			 "set tmargin screen %.4f\nset bmargin screen %.4f\n%s",
-		      n - 1, n - 1, 140.0 / f.width, 1 - 110.0 / f.width, 1 - 55.0 / f.height, 105.0 / f.height,
+		      n - 1, n - 1, 150.0 / f.width, 1 - 120.0 / f.width, 1 - 55.0 / f.height, (n > 6 ? 115.0 : 80.0) / f.height,
 		      n > 6 ? "set xtics rotate by -40 left\n" : "");
 	base_text_add(s, "plot 'confusion_matrix.csv' every ::1 using 2:1:(0.5):(0.5):6:xtic(4):ytic(3) with boxxyerror fillstyle solid "
 			 "border linecolor rgb 'white' linewidth 2 fillcolor palette");
@@ -203,7 +206,7 @@ static void add_curves(base_text *s, const evaluate_metrics *m, const char *cons
 
 bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err)
 {
-	report_figure f = {.folder = folder, .name = "roc_curves", .width = 680, .height = 640};
+	report_figure f = {.folder = folder, .name = "roc_curves", .width = 680, .height = 660};
 	base_text *s = &f.script;
 	size_t points = 0;
 	double worst = 1;
@@ -223,7 +226,7 @@ bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const
 		return base_fail(err, BM_ERR_DATA, "cannot draw ROC curves: the test set has images of one class only");
 	}
 	base_text_add(s, "%s", axes);
-	base_text_add(s, "set multiplot\nset title 'ROC curves, each class against the rest' font ',15' textcolor rgb '#222222'\n"
+	base_text_add(s, "set multiplot\nset bmargin screen 0.11\nset tmargin screen 0.91\nset title 'ROC curves, each class against the rest' font ',15' textcolor rgb '#222222'\n"
 			 "set xlabel 'False positive rate'\nset ylabel 'True positive rate'\n"
 			 "set xrange [-0.01:1.01]\nset yrange [-0.01:1.01]\nset xtics 0,0.2,1\nset ytics 0,0.2,1\n"
 			 "set key bottom right Left reverse opaque samplen 2\nset size square\nplot x with lines dashtype 2 linewidth 1.2 "
@@ -232,10 +235,10 @@ bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const
 	base_text_add(s, "\n");
 	/* Good curves all lie in the corner: show it enlarged. */
 	if (worst > 0.9 && m->classes <= 12) {
-		base_text_add(s, "set origin 0.36,0.42\nset size 0.42,0.42\nset title 'Upper left corner' font ',11' textcolor rgb "
+		base_text_add(s, "set bmargin at screen 0.47\nset tmargin at screen 0.75\nset lmargin at screen 0.46\nset rmargin at screen 0.74\nset title 'Upper left corner' font ',11' textcolor rgb "
 				 "'#444444' offset 0,-0.6\nunset xlabel\nunset ylabel\nset xrange [0:0.2]\nset yrange [0.8:1.004]\n"
 				 "set xtics 0,0.1,0.2 font ',10'\nset ytics 0.8,0.1,1 font ',10'\nset border 15\n"
-				 "set object 1 rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb 'white' fillstyle solid noborder\n"
+				 "set object 1 rectangle from graph -0.2,-0.2 to graph 1.1,1.16 behind fillcolor rgb 'white' fillstyle solid noborder\n"
 				 "plot ");
 		add_curves(s, m, names, false);
 		base_text_add(s, "\n");
@@ -260,7 +263,7 @@ bm_status report_figure_benchmark(const char *folder, const char *const *labels,
 		if (i == 0)
 			base_text_add(&f.data, "%.2f s,0x9a9a9a\n", seconds[i]);
 		else
-			base_text_add(&f.data, "%.2f s   %.2fx,0x0072b2\n", seconds[i], speedup);
+			base_text_add(&f.data, "%.2f s (%.2fx),0x0072b2\n", seconds[i], speedup);
 		longest = largest_of(longest, seconds[i]);
 	}
 	if (count <= 0 || !(longest > 0) || !isfinite(longest)) {

@@ -409,7 +409,7 @@ static void box(base_text *text, const char *title, base_text *body)
 		width = largest(width, base_text_columns(line) + 4);
 		*end = '\n';
 	}
-	int before = (width - base_text_columns(title)) / 2;
+	int before = (width - base_text_columns(title) + 1) / 2;
 	base_text_add(text, "╔");
 	repeat(text, "═", width);
 	base_text_add(text, "╗\n║");

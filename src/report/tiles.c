@@ -41,12 +41,17 @@ static int caption_lines(const report_tile *tiles, int count)
 }
 
 static const char *const verdicts[] = {"", "right", "wrong"};
+static const int colours[] = {REPORT_INK, REPORT_GREEN, REPORT_RED};
+
+static int tile_colour(const report_tile *tile)
+{
+	return tile->colour >= 0 && tile->colour <= 2 ? tile->colour : 0;
+}
 
 /* One line of the CSV for each tile: where it stands, its caption and what else is known. */
 static void add_data(base_text *data, const report_tile *tile, int number, double x, double y, const char *source)
 {
-	static const int colours[] = {REPORT_INK, REPORT_GREEN, REPORT_RED};
-	int colour = tile->colour >= 0 && tile->colour <= 2 ? tile->colour : 0;
+	int colour = tile_colour(tile);
 	base_text_add(data, "%d,%.3f,%.3f,%d,", number, x, y, colours[colour]);
 	for (int line = 0; line < 3; line++) {
 		char caption[80];
@@ -82,6 +87,9 @@ static bm_status draw_grid(const char *folder, const char *name, const char *tit
 		add_data(&f.data, &tiles[i], i + 1, x, y, sources ? sources[i] : NULL);
 		base_text_add(&plots, "'%s/%d.png' binary filetype=png origin=(%.5f,%.5f) dx=%.7f dy=%.7f with rgbimage, \\\n", name,
 			      i + 1, x + 0.5 / tiles[i].side, y + 0.5 / tiles[i].side, 1.0 / tiles[i].side, 1.0 / tiles[i].side);
+		if (tile_colour(&tiles[i]) > 0)
+			base_text_add(s, "set object rectangle from %.3f,%.3f to %.3f,%.3f front fillstyle empty border linecolor rgb "
+					 "'#%06x' linewidth 2\n", x, y, x + 1, y + 1, (unsigned)colours[tile_colour(&tiles[i])]);
 	}
 	if (status != BM_OK) {
 		base_text_free(&plots);
@@ -98,12 +106,11 @@ static bm_status draw_grid(const char *folder, const char *name, const char *tit
 	base_text_append(s, base_text_string(&plots), plots.length);
 	s->failed = s->failed || plots.failed;
 	base_text_free(&plots);
-	/* Images stand on their bottom edge, captions above them, the first line on top. A frame repeats the colour. */
+	/* Images stand on their bottom edge, captions above them, the first line on top. */
 	for (int line = 0; line < lines; line++)
 		base_text_add(s, "'%s.csv' every ::1 using ($2+0.5):($3+1+%.3f):%d:4 with labels center font ',11' textcolor rgb "
 				 "variable, \\\n", name, LINE * (lines - line - 0.5), 5 + line);
-	base_text_add(s, "'%s.csv' every ::1 using ($2+0.5):($3+0.5):(0.5):(0.5):4 with boxxyerror fillstyle empty border "
-			 "linecolor rgb variable linewidth 1.5\n", name);
+	base_text_add(s, "1/0\n");
 	return report_figure_finish(&f, err);
 }
 
