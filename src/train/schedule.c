@@ -34,7 +34,7 @@ double train_cycle_progress(const train_cycle *cycle, uint64_t step)
 
 void train_cycle_refit(train_cycle *cycle, uint64_t step, uint64_t remaining)
 {
-	cycle->anchor = train_cycle_progress(cycle, step);
+	cycle->anchor = cycle->total > 0 ? train_cycle_progress(cycle, step) : 0;
 	cycle->anchor_step = step;
 	cycle->total = step + remaining;
 }

@@ -15,7 +15,7 @@ typedef struct train_cycle {
 /* Progress in [0, 1] -> fraction of the peak: 1/25 at 0, 1 at 0.1, 0 (nearly) at 1; cosine both ways. */
 double train_cycle_shape(double progress);
 double train_cycle_progress(const train_cycle *cycle, uint64_t step);
-/* From `step` on there are `remaining` steps. */
+/* From `step` on there are `remaining` steps. A zeroed cycle begins. */
 void train_cycle_refit(train_cycle *cycle, uint64_t step, uint64_t remaining);
 
 #endif

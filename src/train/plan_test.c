@@ -1,0 +1,115 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "train/train.h"
+
+static void round_trip(const train_plan *plan)
+{
+	char *json = NULL, *again = NULL;
+	train_plan back;
+	bm_error err;
+	assert_int_equal(train_plan_to_json(plan, &json, &err), BM_OK);
+	assert_int_equal(train_plan_from_json(json, &back, &err), BM_OK);
+	assert_int_equal(train_plan_to_json(&back, &again, &err), BM_OK);
+	assert_string_equal(json, again);
+	assert_string_equal(back.name, plan->name);
+	assert_int_equal(back.count, plan->count);
+	for (int i = 0; i < plan->count; i++) {
+		const train_stage *a = &plan->stages[i], *b = &back.stages[i];
+		assert_string_equal(a->title, b->title);
+		assert_int_equal(a->epochs, b->epochs);
+		assert_int_equal(a->part, b->part);
+		assert_int_equal(a->schedule, b->schedule);
+		assert_int_equal(a->augmentation.flip, b->augmentation.flip);
+		assert_true(a->learning_rate == b->learning_rate && a->augmentation.shift == b->augmentation.shift);
+		assert_true(a->keep_best == b->keep_best && a->ema_decay == b->ema_decay && a->clip_norm == b->clip_norm);
+	}
+	base_free(json);
+	base_free(again);
+}
+
+static void test_two_stage(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	train_plan_two_stage(&plan, 224);
+	assert_int_equal(plan.count, 2);
+	assert_int_equal(plan.stages[0].epochs, 5);
+	assert_int_equal(plan.stages[1].epochs, 10);
+	assert_int_equal(plan.stages[0].part, MODEL_HEAD_ONLY);
+	assert_int_equal(plan.stages[1].last_layers, 30);
+	assert_string_equal(plan.stages[1].title, "Fine-tuning last 30 layers");
+	assert_true(plan.stages[1].learning_rate == 1e-5f);
+	assert_int_equal(plan.stages[1].batch, 16);
+	assert_int_equal(train_plan_check(&plan, NULL), BM_OK);
+	round_trip(&plan);
+}
+
+static void test_scratch_sizes(void **unused)
+{
+	(void)unused;
+	static const struct {
+		int size, count, sizes[3];
+	} cases[] = {{160, 3, {96, 128, 160}}, {224, 3, {128, 192, 224}}, {96, 2, {64, 96}}, {64, 2, {32, 64}}, {32, 1, {32}}, {100, 3, {64, 96, 100}}};
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+		train_plan plan;
+		train_plan_scratch(&plan, cases[c].size);
+		int epochs = 0;
+		assert_int_equal(plan.count, cases[c].count);
+		for (int i = 0; i < plan.count; i++) {
+			assert_int_equal(plan.stages[i].image_size, cases[c].sizes[i]);
+			assert_int_equal(plan.stages[i].number, i + 1);
+			assert_int_equal(plan.stages[i].keep_best, i == plan.count - 1);
+			epochs += plan.stages[i].epochs;
+		}
+		assert_int_equal(epochs, 24);
+		assert_int_equal(train_plan_check(&plan, NULL), BM_OK);
+		round_trip(&plan);
+	}
+}
+
+static void test_bad_plans_are_named(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	bm_error err;
+	train_plan_two_stage(&plan, 224);
+	plan.stages[1].learning_rate = NAN;
+	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "learning_rate"));
+	train_plan_two_stage(&plan, 224);
+	plan.stages[1].number = 1;
+	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
+	train_plan_two_stage(&plan, 224);
+	plan.count = 0;
+	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
+
+	static const char *const texts[] = {
+		"", "[]", "{\"name\": 3}",
+		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[{}]}",
+		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[{\"title\":\"t\",\"number\":\"one\"}]}",
+		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[1,2,3,4,5,6,7,8,9]}",
+	};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		assert_int_equal(train_plan_from_json(texts[i], &plan, &err), BM_ERR_FORMAT);
+	assert_int_equal(train_plan_from_json("{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[]}", &plan, &err),
+			 BM_ERR_USAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_two_stage),
+		cmocka_unit_test(test_scratch_sizes),
+		cmocka_unit_test(test_bad_plans_are_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
