@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/archive.h"
-#include "model/hdf5.h"
+#include "model/hdf5_file.h"
 #include "model/keras_config.h"
 #include "model/resnet50.h"
 

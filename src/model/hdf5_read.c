@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/hdf5.h"
+#include "model/hdf5_file.h"
 #include "model/hdf5_lock.h"
 
 #define ARRAYS_MAX 8192

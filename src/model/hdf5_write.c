@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/hdf5.h"
+#include "model/hdf5_file.h"
 #include "model/hdf5_lock.h"
 
 #define STEP ((size_t)16 << 20) /* bytes by which the file in memory grows */

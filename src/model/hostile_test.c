@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/archive.h"
-#include "model/hdf5.h"
+#include "model/hdf5_file.h"
 #include "model/model.h"
 
 /* libhdf5 1.10 loses a few hundred bytes in some damaged files. */

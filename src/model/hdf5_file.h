@@ -1,7 +1,7 @@
 /* Arrays of floats in an HDF5 file that lies in memory, laid out as Keras 3 does: "layers/NAME/vars/0", and the layer's own name in an
  * attribute of "vars". Safe to call from several threads (one at a time gets into libhdf5). */
-#ifndef MODEL_HDF5_H
-#define MODEL_HDF5_H
+#ifndef MODEL_HDF5_FILE_H
+#define MODEL_HDF5_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
