@@ -17,6 +17,9 @@ typedef struct nn_options {
 	bool training;      /* compile the backward pass for layers that are trainable */
 	int threads;        /* 0: one per core */
 	uint64_t seed;      /* of dropout */
+	/* For tests and pictures; both take more memory. */
+	bool keep_outputs;   /* no output's memory is used again: nn_network_output knows every layer that was not fused away */
+	bool input_gradient; /* backward goes down to the images: nn_network_input_gradient */
 } nn_options;
 
 typedef struct nn_network nn_network;
@@ -29,7 +32,7 @@ void nn_network_free(nn_network *network); /* NULL is allowed */
  * optimiser's state), computed without taking them. Within 10 % of the truth. */
 bm_status nn_network_estimate(const nn_graph *graph, const nn_options *options, uint64_t *bytes, bm_error *err);
 
-/* One forward pass. images: [count][height][width][channels] in [0,1], count <= batch (the rest is padded with zeros; a
+/* One forward pass (the last layer's output stands for the softmax's when it is another layer). images: [count][height][width][channels] in [0,1], count <= batch (the rest is padded with zeros; a
  * training pass needs count == batch). `training` selects batch statistics and dropout for trainable parts and keeps what
  * backward needs; `step` numbers the pass (dropout masks depend on seed, layer and step only).
  * probabilities: [count][classes], the output of the last layer (softmax). */
@@ -62,8 +65,11 @@ bm_status nn_network_load(nn_network *network, const nn_weights *weights, bm_err
 bm_status nn_network_store(nn_network *network, nn_weights *weights, bm_error *err);
 
 /* The output of a named layer in the last pass, [batch][height][width][channels] (or [batch][channels]); for tests and pictures.
- * BM_ERR_UNSUPPORTED when the layer was fused away or its memory was used again. Gradients by input likewise: d loss / d images. */
+ * count: the number of floats in values. BM_ERR_UNSUPPORTED when the layer was fused away or its memory was used again. */
 bm_status nn_network_output(nn_network *network, const char *layer, float *values, size_t count, bm_error *err);
+/* d loss / d images of the last backward pass, [batch][height][width][channels]; BM_ERR_UNSUPPORTED unless
+ * options.input_gradient was set. */
+bm_status nn_network_input_gradient(nn_network *network, float *values, size_t count, bm_error *err);
 
 /* What the library below is: "oneDNN 2.6.3, avx512_core_bf16, 2 threads"; buffer at least 96 bytes. */
 void nn_describe(char *buffer, size_t size);

@@ -1,0 +1,277 @@
+#include <string.h>
+
+#include "nn/internal.h"
+
+/* A version per instruction set, chosen once by the loader. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define CLONES
+#endif
+
+#define RUN 256 /* summands that are added in f32 before they go to double */
+#define PIECE 16384 /* floats that a thread takes at a time */
+
+typedef struct row_kernels {
+	void (*statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum, double *square);
+	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *scale,
+		       const float *shift, int relu);
+	void (*reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
+		       size_t stride, int mode, const float *scale, const float *shift, const float *mean, double *sum,
+		       double *product);
+	void (*apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *a,
+		      const float *b, const float *c);
+	void (*scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a);
+} row_kernels;
+
+#define LANES 16
+#include "nn/kernels_lanes.h"
+#define LANES 8
+#include "nn/kernels_lanes.h"
+#define LANES 1
+#include "nn/kernels_lanes.h"
+
+size_t nn_padded(const nn_network *network, int channels)
+{
+	size_t lanes = (size_t)network->lanes;
+	return ((size_t)channels + lanes - 1) / lanes * lanes;
+}
+
+nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch)
+{
+	nn_view view = {.images = batch, .lanes = network->lanes, .last = network->lanes};
+	view.blocks = (int)(nn_padded(network, tensor->channels) / (size_t)network->lanes);
+	size_t area = (size_t)tensor->height * (size_t)tensor->width, lanes = (size_t)network->lanes;
+	if (tensor->layout == NN_FLAT) { /* the batch takes the place of the pixels */
+		view.images = 1;
+		view.last = tensor->channels - (view.blocks - 1) * network->lanes;
+		view.inner = (size_t)batch;
+		view.block_stride = lanes;
+		view.inner_stride = (size_t)tensor->channels;
+	} else {
+		view.inner = area;
+		view.image_stride = tensor->image_floats;
+		view.block_stride = area * lanes;
+		view.inner_stride = lanes;
+	}
+	return view;
+}
+
+/* The kernels of a block: whole groups, or (behind the last channel of a flat tensor) one lane at a time. */
+static const row_kernels *kernels_of(const nn_view *view, int block, int *step, int *lanes)
+{
+	*lanes = block == view->blocks - 1 ? view->last : view->lanes;
+	if (*lanes == 16) {
+		*step = 16;
+		return &kernels16;
+	}
+	if (*lanes == 8) {
+		*step = 8;
+		return &kernels8;
+	}
+	*step = 1;
+	return &kernels1;
+}
+
+size_t nn_partial_doubles(const nn_view *view)
+{
+	return 2 * (size_t)view->blocks * (size_t)view->images * NN_LANES_MAX;
+}
+
+/* Adds the images' partial sums in their order. */
+static void combine(const nn_view *view, const double *partial, int block, double *first, double *second)
+{
+	for (int l = 0; l < view->lanes; l++)
+		first[l] = second[l] = 0.0;
+	for (int n = 0; n < view->images; n++) {
+		const double *sums = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)block * (size_t)view->images + (size_t)n);
+		for (int l = 0; l < view->lanes; l++) {
+			first[l] += sums[l];
+			second[l] += sums[NN_LANES_MAX + l];
+		}
+	}
+}
+
+void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *variance)
+{
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int b = 0; b < view->blocks; b++) {
+		for (int n = 0; n < view->images; n++) {
+			int step, lanes;
+			const row_kernels *k = kernels_of(view, b, &step, &lanes);
+			const float *first = x + (size_t)b * view->block_stride; /* the origin: any value near the mean */
+			const float *row = first + (size_t)n * view->image_stride;
+			double *sums = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
+			memset(sums, 0, 2 * NN_LANES_MAX * sizeof *sums);
+			for (int l = 0; l < lanes; l += step)
+				k->statistics(row + l, view->inner, view->inner_stride, first + l, sums + l,
+					      sums + NN_LANES_MAX + l);
+		}
+	}
+	double count = (double)view->inner * view->images;
+	for (int b = 0; b < view->blocks; b++) {
+		double sum[NN_LANES_MAX], square[NN_LANES_MAX];
+		combine(view, partial, b, sum, square);
+		int lanes = b == view->blocks - 1 ? view->last : view->lanes;
+		for (int l = 0; l < view->lanes; l++) {
+			size_t c = (size_t)b * (size_t)view->lanes + (size_t)l;
+			double offset = sum[l] / count, spread = square[l] / count - offset * offset;
+			mean[c] = l < lanes ? (float)((double)x[(size_t)b * view->block_stride + (size_t)l] + offset) : 0.0f;
+			variance[c] = l < lanes && spread > 0.0 ? (float)spread : 0.0f;
+		}
+	}
+}
+
+void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale, const float *shift,
+		       bool relu, float *y)
+{
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int n = 0; n < view->images; n++) {
+		for (int b = 0; b < view->blocks; b++) {
+			int step, lanes;
+			const row_kernels *k = kernels_of(view, b, &step, &lanes);
+			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;
+			size_t c = (size_t)b * (size_t)view->lanes;
+			for (int l = 0; l < lanes; l += step)
+				k->affine(x + at + l, residual ? residual + at + l : NULL, y + at + l, view->inner,
+					  view->inner_stride, scale + c + l, shift + c + l, relu);
+		}
+	}
+}
+
+void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products)
+{
+	int mode = !g->relu ? 0 : g->out ? 2 : 1;
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int b = 0; b < view->blocks; b++) {
+		for (int n = 0; n < view->images; n++) {
+			int step, lanes;
+			const row_kernels *k = kernels_of(view, b, &step, &lanes);
+			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;
+			size_t c = (size_t)b * (size_t)view->lanes;
+			double *part = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
+			memset(part, 0, 2 * NN_LANES_MAX * sizeof *part);
+			for (int l = 0; l < lanes; l += step)
+				k->reduce(g->x + at + l, g->g1 + at + l, g->g2 ? g->g2 + at + l : NULL,
+					  g->out ? g->out + at + l : NULL, g->dz + at + l, view->inner, view->inner_stride,
+					  mode, g->scale + c + l, g->shift + c + l, g->mean + c + l, part + l,
+					  part + NN_LANES_MAX + l);
+		}
+	}
+	for (int b = 0; b < view->blocks; b++) {
+		double sum[NN_LANES_MAX], product[NN_LANES_MAX];
+		combine(view, partial, b, sum, product);
+		for (int l = 0; l < view->lanes; l++) {
+			sums[b * view->lanes + l] = (float)sum[l];
+			products[b * view->lanes + l] = (float)product[l];
+		}
+	}
+}
+
+void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *a, const float *b, const float *c,
+		   float *dx)
+{
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int n = 0; n < view->images; n++) {
+		for (int block = 0; block < view->blocks; block++) {
+			int step, lanes;
+			const row_kernels *k = kernels_of(view, block, &step, &lanes);
+			size_t at = (size_t)n * view->image_stride + (size_t)block * view->block_stride;
+			size_t ch = (size_t)block * (size_t)view->lanes;
+			for (int l = 0; l < lanes; l += step) {
+				if (x != NULL)
+					k->apply(dz + at + l, x + at + l, dx + at + l, view->inner, view->inner_stride,
+						 a + ch + l, b + ch + l, c + ch + l);
+				else
+					k->scale(dz + at + l, dx + at + l, view->inner, view->inner_stride, a + ch + l);
+			}
+		}
+	}
+}
+
+void nn_global_average(const nn_view *view, int channels, const float *x, float *y)
+{
+	static const float zero[NN_LANES_MAX];
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int n = 0; n < view->images; n++) {
+		for (int b = 0; b < view->blocks; b++) {
+			int step, lanes;
+			const row_kernels *k = kernels_of(view, b, &step, &lanes);
+			const float *row = x + (size_t)n * view->image_stride + (size_t)b * view->block_stride;
+			double sum[NN_LANES_MAX] = {0}, square[NN_LANES_MAX] = {0};
+			for (int l = 0; l < lanes; l += step)
+				k->statistics(row + l, view->inner, view->inner_stride, zero, sum + l, square + l);
+			for (int l = 0; l < lanes && b * view->lanes + l < channels; l++)
+				y[(size_t)n * (size_t)channels + (size_t)(b * view->lanes + l)] =
+					(float)(sum[l] / (double)view->inner);
+		}
+	}
+}
+
+void nn_global_average_gradient(const nn_view *view, int channels, const float *dy, float *dx)
+{
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int n = 0; n < view->images; n++) {
+		for (int b = 0; b < view->blocks; b++) {
+			float *row = dx + (size_t)n * view->image_stride + (size_t)b * view->block_stride;
+			float value[NN_LANES_MAX] = {0};
+			for (int l = 0; l < view->lanes && b * view->lanes + l < channels; l++)
+				value[l] = dy[(size_t)n * (size_t)channels + (size_t)(b * view->lanes + l)] /
+					   (float)view->inner;
+			for (size_t i = 0; i < view->inner; i++)
+				memcpy(row + i * view->inner_stride, value, (size_t)view->lanes * sizeof *value);
+		}
+	}
+}
+
+/* ---- whole arrays ---- */
+
+CLONES static void piece_relu(const float *x, float *y, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		y[i] = x[i] < 0.0f ? 0.0f : x[i]; /* a NaN stays */
+}
+
+CLONES static void piece_add(const float *a, const float *b, float *y, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		y[i] = a[i] + b[i];
+}
+
+CLONES static void piece_mask(const float *y, const float *gradient, float *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = y[i] > 0.0f ? gradient[i] : 0.0f;
+}
+
+void nn_relu(const float *x, float *y, size_t count)
+{
+#pragma omp parallel for schedule(static)
+	for (size_t begin = 0; begin < count; begin += PIECE)
+		piece_relu(x + begin, y + begin, count - begin < PIECE ? count - begin : PIECE);
+}
+
+void nn_add_arrays(const float *a, const float *b, float *y, size_t count, bool relu)
+{
+#pragma omp parallel for schedule(static)
+	for (size_t begin = 0; begin < count; begin += PIECE) {
+		size_t size = count - begin < PIECE ? count - begin : PIECE;
+		piece_add(a + begin, b + begin, y + begin, size);
+		if (relu)
+			piece_relu(y + begin, y + begin, size);
+	}
+}
+
+void nn_relu_mask(const float *y, const float *gradient, float *out, size_t count)
+{
+#pragma omp parallel for schedule(static)
+	for (size_t begin = 0; begin < count; begin += PIECE)
+		piece_mask(y + begin, gradient + begin, out + begin, count - begin < PIECE ? count - begin : PIECE);
+}
+
+void nn_copy(const float *from, float *to, size_t count)
+{
+#pragma omp parallel for schedule(static)
+	for (size_t begin = 0; begin < count; begin += PIECE)
+		memcpy(to + begin, from + begin, (count - begin < PIECE ? count - begin : PIECE) * sizeof *to);
+}

@@ -1,0 +1,124 @@
+/* Row kernels for groups of LANES channels; included by kernels.c once per width. No include guard on purpose. */
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define NAME(base) PASTE(base, LANES)
+#define VEC PASTE(vec, LANES)
+#define LOAD(p) (*(const VEC *)(p))
+#define STORE(p, v) (*(VEC *)(p) = (v))
+
+/* A comparison gives -1 or 0 a lane: an and with it selects. A NaN passes the ReLU, so that a loss shows it. */
+#define BITS PASTE(bits, LANES)
+#define WHERE(mask, v) ((VEC)((BITS)(v) & (mask)))
+#define POSITIVE(v) WHERE(~((v) < zero), v)
+
+typedef float VEC __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int BITS __attribute__((vector_size(4 * LANES)));
+
+/* Sums of x - shift and of its square over a row; f32 over runs of 256, then double. */
+CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum,
+					double *square)
+{
+	VEC origin = LOAD(shift);
+	for (size_t begin = 0; begin < inner; begin += RUN) {
+		size_t end = begin + RUN < inner ? begin + RUN : inner;
+		VEC s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
+		size_t i = begin;
+		for (; i + 1 < end; i += 2) {
+			VEC d0 = LOAD(x + i * stride) - origin, d1 = LOAD(x + (i + 1) * stride) - origin;
+			s0 += d0;
+			q0 += d0 * d0;
+			s1 += d1;
+			q1 += d1 * d1;
+		}
+		if (i < end) {
+			VEC d0 = LOAD(x + i * stride) - origin;
+			s0 += d0;
+			q0 += d0 * d0;
+		}
+		s0 += s1;
+		q0 += q1;
+		for (int l = 0; l < LANES; l++) {
+			sum[l] += (double)s0[l];
+			square[l] += (double)q0[l];
+		}
+	}
+}
+
+CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
+				    const float *scale, const float *shift, int relu)
+{
+	VEC a = LOAD(scale), b = LOAD(shift), zero = {0};
+	if (residual != NULL) {
+		for (size_t i = 0; i < inner; i++) {
+			VEC v = LOAD(x + i * stride) * a + b + LOAD(residual + i * stride);
+			STORE(y + i * stride, relu ? POSITIVE(v) : v);
+		}
+	} else if (relu) {
+		for (size_t i = 0; i < inner; i++) {
+			VEC v = LOAD(x + i * stride) * a + b;
+			STORE(y + i * stride, POSITIVE(v));
+		}
+	} else {
+		for (size_t i = 0; i < inner; i++)
+			STORE(y + i * stride, LOAD(x + i * stride) * a + b);
+	}
+}
+
+/* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by x * scale + shift, 2 by out. */
+CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz,
+				    size_t inner, size_t stride, int mode, const float *scale, const float *shift,
+				    const float *mean, double *sum, double *product)
+{
+	VEC a = LOAD(scale), b = LOAD(shift), m = LOAD(mean), zero = {0};
+	for (size_t begin = 0; begin < inner; begin += RUN) {
+		size_t end = begin + RUN < inner ? begin + RUN : inner;
+		VEC s = {0}, p = {0};
+		for (size_t i = begin; i < end; i++) {
+			VEC v = LOAD(x + i * stride), g = LOAD(g1 + i * stride);
+			if (g2 != NULL)
+				g += LOAD(g2 + i * stride);
+			if (mode == 1)
+				g = WHERE(v * a + b > zero, g);
+			else if (mode == 2)
+				g = WHERE(LOAD(out + i * stride) > zero, g);
+			if (mode != 0 || g2 != NULL || dz != g1)
+				STORE(dz + i * stride, g);
+			s += g;
+			p += g * (v - m);
+		}
+		for (int l = 0; l < LANES; l++) {
+			sum[l] += (double)s[l];
+			product[l] += (double)p[l];
+		}
+	}
+}
+
+CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *a,
+				   const float *b, const float *c)
+{
+	VEC va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
+	for (size_t i = 0; i < inner; i++)
+		STORE(dx + i * stride, LOAD(dz + i * stride) * va + (LOAD(x + i * stride) * vb + vc));
+}
+
+CLONES static void NAME(row_scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a)
+{
+	VEC va = LOAD(a);
+	for (size_t i = 0; i < inner; i++)
+		STORE(dx + i * stride, LOAD(dz + i * stride) * va);
+}
+
+static const row_kernels NAME(kernels) = {NAME(row_statistics), NAME(row_affine), NAME(row_reduce), NAME(row_apply),
+					  NAME(row_scale)};
+
+#undef PASTE2
+#undef PASTE
+#undef NAME
+#undef VEC
+#undef BITS
+#undef WHERE
+#undef POSITIVE
+#undef LOAD
+#undef STORE
+#undef LANES

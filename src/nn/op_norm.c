@@ -1,0 +1,229 @@
+/* Batch normalization, alone or with an addition and a ReLU behind it. */
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "nn/internal.h"
+
+typedef struct norm_state {
+	nn_view view;
+	bool batch_statistics; /* in training; false: frozen, moving statistics always */
+	/* in the store, [channels padded] */
+	size_t gamma, beta, moving_mean, moving_variance, gamma_gradient, beta_gradient;
+	size_t mean, deviation;        /* that the last training pass used; 1 / sqrt(variance + epsilon) */
+	size_t scale, shift;           /* y = x * scale + shift in the last pass */
+	size_t sums, products, a, b, c; /* of the backward pass */
+	size_t partial;                /* doubles */
+	int target;                    /* buffer that gets d loss / d input; -1: not wanted */
+	bool extra;
+	int residual_target; /* -1: the output's own gradient buffer became the residual's, or it needs none */
+	bool residual_extra;
+} norm_state;
+
+static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
+{
+	norm_state *s = nn_state(op, sizeof *s, err);
+	if (s == NULL)
+		return BM_ERR_MEMORY;
+	const nn_layer *layer = nn_op_layer(network, op->norm);
+	const nn_tensor *tensor = &network->tensors[op->output];
+	s->view = nn_view_of(network, tensor, op->batch);
+	s->batch_statistics = op->gradient && layer->trainable;
+	s->target = s->residual_target = -1;
+	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
+	s->gamma_gradient = s->beta_gradient = NN_NONE;
+	if (s->batch_statistics) {
+		bm_status status =
+			nn_parameter_add(network, op, op->norm, NN_GAMMA, count, &s->gamma, &s->gamma_gradient, err);
+		if (status == BM_OK)
+			status = nn_parameter_add(network, op, op->norm, NN_BETA, count, &s->beta, &s->beta_gradient, err);
+		if (status != BM_OK)
+			return status;
+	} else {
+		s->gamma = nn_store_add(network, bytes);
+		s->beta = nn_store_add(network, bytes);
+	}
+	s->moving_mean = nn_store_add(network, bytes);
+	s->moving_variance = nn_store_add(network, bytes);
+	s->mean = nn_store_add(network, bytes);
+	s->deviation = nn_store_add(network, bytes);
+	s->scale = nn_store_add(network, bytes);
+	s->shift = nn_store_add(network, bytes);
+	s->sums = nn_store_add(network, bytes);
+	s->products = nn_store_add(network, bytes);
+	s->a = nn_store_add(network, bytes);
+	s->b = nn_store_add(network, bytes);
+	s->c = nn_store_add(network, bytes);
+	s->partial = nn_store_add(network, nn_partial_doubles(&s->view) * sizeof(double));
+	return BM_OK;
+}
+
+static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *err)
+{
+	norm_state *s = op->state;
+	int time = nn_backward_time(network, op);
+	nn_tensor *output = &network->tensors[op->output], *input = &network->tensors[op->input];
+	nn_tensor *residual = op->residual >= 0 ? &network->tensors[op->residual] : NULL;
+	nn_buffer_use(network, input->buffer, time);
+	if (op->relu >= 0 && residual != NULL)
+		nn_buffer_use(network, output->buffer, time);
+	bool kept = false; /* dz, in the output's gradient buffer, goes on as the residual's gradient */
+	bm_status status = BM_OK;
+	if (residual != NULL && residual->gradient) {
+		if (residual->gradient_buffer < 0) {
+			residual->gradient_buffer = output->gradient_buffer;
+			nn_buffer_use(network, residual->gradient_buffer,
+				      nn_backward_time(network, &network->ops[residual->producer]));
+			kept = true;
+		} else {
+			status = nn_gradient_target(network, op, op->residual, &s->residual_target, &s->residual_extra, err);
+		}
+	}
+	if (status != BM_OK || !input->gradient)
+		return status;
+	if (!kept && input->gradient_buffer < 0) { /* dx replaces dz */
+		input->gradient_buffer = s->target = output->gradient_buffer;
+		nn_buffer_use(network, s->target, nn_backward_time(network, &network->ops[input->producer]));
+		return BM_OK;
+	}
+	return nn_gradient_target(network, op, op->input, &s->target, &s->extra, err);
+}
+
+/* Statistics of this pass -> scale and shift. */
+static void prepare(nn_network *network, const nn_op *op, const norm_state *s, const float *x)
+{
+	const nn_layer *layer = nn_op_layer(network, op->norm);
+	float *mean = nn_store_data(network, s->mean), *deviation = nn_store_data(network, s->deviation);
+	float *moving_mean = nn_store_data(network, s->moving_mean);
+	float *moving_variance = nn_store_data(network, s->moving_variance);
+	const float *gamma = nn_store_data(network, s->gamma), *beta = nn_store_data(network, s->beta);
+	float *scale = nn_store_data(network, s->scale), *shift = nn_store_data(network, s->shift);
+	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
+	if (network->training && s->batch_statistics) {
+		nn_channel_statistics(&s->view, x, (double *)nn_store_data(network, s->partial), mean, deviation);
+		for (size_t i = 0; i < count; i++) {
+			moving_mean[i] = moving_mean[i] * layer->momentum + mean[i] * (1.0f - layer->momentum);
+			moving_variance[i] = moving_variance[i] * layer->momentum + deviation[i] * (1.0f - layer->momentum);
+		}
+	} else {
+		memcpy(mean, moving_mean, bytes);
+		memcpy(deviation, moving_variance, bytes);
+	}
+	for (size_t i = 0; i < count; i++) {
+		double inverse = 1.0 / sqrt((double)deviation[i] + (double)layer->epsilon);
+		deviation[i] = (float)inverse;
+		scale[i] = (float)((double)gamma[i] * inverse);
+		shift[i] = (float)((double)beta[i] - (double)mean[i] * ((double)gamma[i] * inverse));
+	}
+}
+
+static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
+{
+	(void)err;
+	const norm_state *s = op->state;
+	const float *x = nn_data(network, op, op->input);
+	const float *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
+	prepare(network, op, s, x);
+	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->scale), nn_store_data(network, s->shift),
+			  op->relu >= 0, nn_data(network, op, op->output));
+	return BM_OK;
+}
+
+/* dx = gamma / sqrt(v + e) * (dz - mean(dz) - (x - m) / (v + e) * mean(dz (x - m))): Ioffe and Szegedy 2015. */
+static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
+{
+	(void)err;
+	const norm_state *s = op->state;
+	const nn_layer *layer = nn_op_layer(network, op->norm);
+	const nn_tensor *output = &network->tensors[op->output];
+	const float *x = nn_data(network, op, op->input);
+	const float *scale = nn_store_data(network, s->scale), *mean = nn_store_data(network, s->mean);
+	const float *deviation = nn_store_data(network, s->deviation);
+	float *sums = nn_store_data(network, s->sums), *products = nn_store_data(network, s->products);
+	float *a = nn_store_data(network, s->a), *b = nn_store_data(network, s->b), *c = nn_store_data(network, s->c);
+	float *dz = nn_gradient(network, op->output);
+	nn_norm_gradient g = {.x = x, .g1 = dz, .relu = op->relu >= 0, .scale = scale, .mean = mean, .dz = dz};
+	g.shift = nn_store_data(network, s->shift);
+	if (output->gradient_buffer2 >= 0)
+		g.g2 = nn_buffer_data(network, output->gradient_buffer2);
+	if (op->relu >= 0 && op->residual >= 0)
+		g.out = nn_data(network, op, op->output);
+	nn_norm_reduce(&s->view, &g, (double *)nn_store_data(network, s->partial), sums, products);
+	size_t count = nn_padded(network, layer->channels);
+	if (s->batch_statistics) {
+		float *gamma_gradient = nn_store_data(network, s->gamma_gradient);
+		memcpy(nn_store_data(network, s->beta_gradient), sums, count * sizeof *sums);
+		double n = (double)output->batch * output->height * output->width;
+		for (size_t i = 0; i < count; i++) {
+			gamma_gradient[i] = products[i] * deviation[i];
+			double slope = -(double)scale[i] * deviation[i] * deviation[i] * products[i] / n;
+			a[i] = scale[i];
+			b[i] = (float)slope;
+			c[i] = (float)(-(double)scale[i] * sums[i] / n - slope * (double)mean[i]);
+		}
+	}
+	size_t floats = output->image_floats * (size_t)output->batch;
+	if (s->residual_target >= 0) {
+		nn_copy(dz, nn_buffer_data(network, s->residual_target), floats);
+		nn_gradient_finish(network, op->residual, s->residual_target, s->residual_extra);
+	}
+	if (s->target < 0)
+		return BM_OK;
+	float *dx = nn_buffer_data(network, s->target);
+	if (s->batch_statistics)
+		nn_norm_apply(&s->view, dz, x, a, b, c, dx);
+	else
+		nn_norm_apply(&s->view, dz, NULL, scale, NULL, NULL, dx);
+	nn_gradient_finish(network, op->input, s->target, s->extra);
+	return BM_OK;
+}
+
+static bm_status norm_load(nn_network *network, nn_op *op, const nn_weights *weights, bm_error *err)
+{
+	(void)err;
+	const norm_state *s = op->state;
+	const size_t places[4] = {s->gamma, s->beta, s->moving_mean, s->moving_variance};
+	for (int i = 0; i < 4; i++) {
+		const nn_weight *weight = nn_weights_find(weights, op->norm, (nn_role)(NN_GAMMA + i));
+		memcpy(nn_store_data(network, places[i]), weight->values, weight->count * sizeof(float));
+	}
+	return BM_OK;
+}
+
+static bm_status norm_store(nn_network *network, nn_op *op, nn_weights *weights, bm_error *err)
+{
+	(void)err;
+	const norm_state *s = op->state;
+	const size_t places[4] = {s->gamma, s->beta, s->moving_mean, s->moving_variance};
+	for (int i = 0; i < 4 && s->batch_statistics; i++) {
+		const nn_weight *weight = nn_weights_find(weights, op->norm, (nn_role)(NN_GAMMA + i));
+		memcpy(weight->values, nn_store_data(network, places[i]), weight->count * sizeof(float));
+	}
+	return BM_OK;
+}
+
+static bm_status norm_convert(nn_network *network, nn_op *op, nn_role role, bool to_keras, const float *from, float *to,
+			      bm_error *err)
+{
+	(void)role;
+	(void)err;
+	const nn_layer *layer = nn_op_layer(network, op->norm);
+	size_t count = (size_t)layer->channels;
+	memcpy(to, from, count * sizeof *to);
+	if (!to_keras)
+		memset(to + count, 0, (nn_padded(network, layer->channels) - count) * sizeof *to);
+	return BM_OK;
+}
+
+const nn_op_class nn_norm_class = {
+	.name = "batch norm",
+	.sums_gradients = true,
+	.plan = norm_plan,
+	.plan_backward = norm_plan_backward,
+	.forward = norm_forward,
+	.backward = norm_backward,
+	.load = norm_load,
+	.store = norm_store,
+	.convert = norm_convert,
+	.free = base_free,
+};
