@@ -20,4 +20,4 @@ if ! ready; then
 	exit 1
 fi
 export BRAINMRI_KERAS="$python"
-exec scripts/test.sh "$1" --suite keras
+exec scripts/test.sh "$1" --suite keras --suite parity

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,9 +123,37 @@ bm_status base_file_write(const char *path, const void *bytes, size_t size, bm_e
 	return base_writer_commit(&writer, err);
 }
 
-bm_status base_writer_open(base_writer *writer, const char *path, bm_error *err)
+/* Does the name still stand for the open file? */
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat open_one, named;
+	return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 && open_one.st_dev == named.st_dev &&
+	       open_one.st_ino == named.st_ino;
+}
+
+/* Opens PATH.part, so that what a killed process has left is used again and not left to pile up; when another writer holds
+ * it, a name of its own. Unlike mkstemp's, the file's mode is the umask's matter. */
+static int open_temporary(const char *path, base_text *name)
 {
 	static atomic_uint serial;
+	base_text_add(name, "%s.part", path);
+	int fd = open_again(base_text_string(name), O_WRONLY | O_CREAT | O_NOFOLLOW, 0666);
+	if (fd >= 0) {
+		/* Between opening and locking its holder may have renamed it: then it is no temporary file any more. */
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_same_file(fd, base_text_string(name)) &&
+		    ftruncate(fd, 0) == 0)
+			return fd;
+		close(fd);
+	} else if (errno != EACCES && errno != ELOOP) {
+		return -1;
+	}
+	base_text_clear(name);
+	base_text_add(name, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&serial, 1));
+	return open_again(base_text_string(name), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+}
+
+bm_status base_writer_open(base_writer *writer, const char *path, bm_error *err)
+{
 	*writer = (base_writer){0};
 	base_text name = {0};
 	bm_status status = BM_ERR_MEMORY;
@@ -132,31 +161,31 @@ bm_status base_writer_open(base_writer *writer, const char *path, bm_error *err)
 	writer->path = base_strdup(path, err);
 	if (!writer->path)
 		goto failed;
-	/* Unlike mkstemp's, a name made here leaves the file's mode to the umask. A file of that name can only be
-	 * what a killed process with the same id has left. */
-	base_text_add(&name, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&serial, 1));
+	fd = open_temporary(path, &name);
+	int number = errno;
 	if (name.failed) {
 		base_fail(err, BM_ERR_MEMORY, "cannot write '%s': no memory", path);
+		goto failed;
+	}
+	if (fd < 0) {
+		status = fail_with(err, "write", path, number);
 		goto failed;
 	}
 	writer->temporary = base_strdup(base_text_string(&name), err);
 	if (!writer->temporary)
 		goto failed;
-	fd = open_again(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
-	if (fd < 0) {
-		status = fail_with(err, "write", path, errno);
-		goto failed;
-	}
 	writer->file = fdopen(fd, "wb");
 	if (!writer->file) {
 		status = fail_with(err, "write", path, errno);
-		close(fd);
-		unlink(writer->temporary);
 		goto failed;
 	}
 	base_text_free(&name);
 	return BM_OK;
 failed:
+	if (fd >= 0) {
+		unlink(base_text_string(&name));
+		close(fd);
+	}
 	base_text_free(&name);
 	base_free(writer->path);
 	base_free(writer->temporary);
@@ -164,7 +193,24 @@ failed:
 	return status;
 }
 
-/* A new name is on the disk once the folder is. Some file systems cannot flush a folder (EINVAL): no error. */
+/* Flushes by name: a library may have put another file there. Some file systems cannot flush: no error. */
+static int flush_path(const char *path, int flags)
+{
+	int fd = open_again(path, O_RDONLY | flags, 0), number = 0;
+	if (fd < 0)
+		return errno == EACCES ? 0 : errno; /* may be written to but not read */
+	while (fsync(fd) != 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EINVAL && errno != ENOTSUP)
+			number = errno;
+		break;
+	}
+	close(fd);
+	return number;
+}
+
+/* A new name is on the disk once its folder is. */
 static int flush_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -177,18 +223,8 @@ static int flush_folder(const char *path)
 		folder = strndup(path, (size_t)(slash - path));
 	if (!folder)
 		return ENOMEM;
-	int fd = open_again(folder, O_RDONLY | O_DIRECTORY, 0), number = 0;
+	int number = flush_path(folder, O_DIRECTORY);
 	free(folder);
-	if (fd < 0)
-		return errno == EACCES ? 0 : errno; /* a folder that may be written to but not read */
-	while (fsync(fd) != 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EINVAL && errno != ENOTSUP)
-			number = errno;
-		break;
-	}
-	close(fd);
 	return number;
 }
 
@@ -200,16 +236,15 @@ bm_status base_writer_commit(base_writer *writer, bm_error *err)
 	errno = 0;
 	if (fflush(writer->file) != 0 || ferror(writer->file))
 		number = errno ? errno : EIO;
-	while (number == 0 && fsync(fileno(writer->file)) != 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno == EINVAL || errno == ENOTSUP)
-			break;
+	/* The lock has to outlive the rename: whoever gets it may empty the file. */
+	int lock = fcntl(fileno(writer->file), F_DUPFD_CLOEXEC, 0);
+	if (lock < 0 && number == 0)
 		number = errno;
-	}
 	if (fclose(writer->file) != 0 && number == 0)
 		number = errno;
 	writer->file = NULL;
+	if (number == 0)
+		number = flush_path(writer->temporary, 0);
 	if (number == 0 && rename(writer->temporary, writer->path) != 0)
 		number = errno;
 	if (number == 0) {
@@ -220,15 +255,17 @@ bm_status base_writer_commit(base_writer *writer, bm_error *err)
 	}
 	bm_status status = number == 0 ? BM_OK : fail_with(err, "write", writer->path, number);
 	base_writer_abort(writer);
+	if (lock >= 0)
+		close(lock);
 	return status;
 }
 
 void base_writer_abort(base_writer *writer)
 {
-	if (writer->file)
-		fclose(writer->file);
 	if (writer->temporary)
 		unlink(writer->temporary);
+	if (writer->file)
+		fclose(writer->file);
 	base_free(writer->path);
 	base_free(writer->temporary);
 	*writer = (base_writer){0};

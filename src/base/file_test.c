@@ -129,6 +129,13 @@ static void a_library_may_write_to_the_temporary_path(void **state)
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(base_writer_commit(&writer, NULL), BM_OK);
 	check_content("model", "weights");
+	/* or put a file of its own there, as libzip does */
+	assert_int_equal(base_writer_open(&writer, "model", NULL), BM_OK);
+	assert_int_equal(base_file_write("other", "zip", 3, NULL), BM_OK);
+	assert_int_equal(rename("other", writer.temporary), 0);
+	assert_int_equal(base_writer_commit(&writer, NULL), BM_OK);
+	check_content("model", "zip");
+	assert_int_equal(entries(), 1);
 }
 
 static void two_writers_do_not_meet(void **state)
@@ -230,6 +237,43 @@ static void files_are_mapped(void **state)
 	assert_int_equal(base_map_open(&map, ".", &err), BM_ERR_IO);
 }
 
+/* Many processes at once: each version is whole, and nothing is left over. */
+static void writers_race_without_harm(void **state)
+{
+	(void)state;
+	enum { WRITERS = 6, SIZE = 60000, ROUNDS = 40 };
+	static char content[SIZE];
+	pid_t children[WRITERS];
+	memset(content, 'a', SIZE);
+	assert_int_equal(base_file_write("a", content, SIZE, NULL), BM_OK);
+	for (int w = 0; w < WRITERS; w++) {
+		children[w] = fork();
+		assert_true(children[w] >= 0);
+		if (children[w] == 0) {
+			memset(content, 'a' + w, SIZE);
+			for (int i = 0; i < ROUNDS; i++) {
+				uint8_t *bytes;
+				size_t size;
+				if (base_file_write("a", content, SIZE, NULL) != BM_OK ||
+				    base_file_read("a", SIZE, &bytes, &size, NULL) != BM_OK || size != SIZE)
+					_exit(1);
+				for (size_t k = 1; k < SIZE; k++) {
+					if (bytes[k] != bytes[0])
+						_exit(2);
+				}
+				base_free(bytes);
+			}
+			_exit(0);
+		}
+	}
+	for (int w = 0; w < WRITERS; w++) {
+		int status;
+		assert_int_equal(waitpid(children[w], &status, 0), children[w]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(entries(), 1);
+}
+
 /* kill -9 at any moment: the path holds a whole old or a whole new content, never a mixture. */
 static void a_killed_writer_leaves_a_whole_file(void **state)
 {
@@ -257,7 +301,10 @@ static void a_killed_writer_leaves_a_whole_file(void **state)
 		for (size_t i = 1; i < SIZE; i++)
 			assert_true(bytes[i] == bytes[0]);
 		base_free(bytes);
+		assert_in_range(entries(), 1, 2); /* at most one unfinished file, used again */
 	}
+	assert_int_equal(base_file_write("a", "x", 1, NULL), BM_OK);
+	assert_int_equal(entries(), 1);
 }
 
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
@@ -274,6 +321,7 @@ int main(void)
 		IN_A_FOLDER(folders_are_made),
 		IN_A_FOLDER(paths_are_joined),
 		IN_A_FOLDER(files_are_mapped),
+		IN_A_FOLDER(writers_race_without_harm),
 		IN_A_FOLDER(a_killed_writer_leaves_a_whole_file),
 	};
 	return cmocka_run_group_tests_name("base/file", tests, NULL, NULL);
