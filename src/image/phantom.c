@@ -15,7 +15,7 @@ enum { SPOTS = 9 };
 enum glioma_kind { RING, PATCHY, DIFFUSE };
 
 typedef struct spot {
-	float x, y, radius, change; /* change of brightness in the middle */
+	float x, y, radius, shrink, change; /* shrink: 1 / radius^2; change: of the brightness in the middle */
 } spot;
 
 typedef struct mass {
@@ -53,8 +53,8 @@ static void random_direction(base_random *r, float inner, float *x, float *y)
 {
 	float square;
 	do {
-		*x = base_random_range(r, -1, 1);
-		*y = base_random_range(r, -1, 1);
+		*x = phantom_range(r, -1, 1);
+		*y = phantom_range(r, -1, 1);
 		square = *x * *x + *y * *y;
 	} while (square > 1 || square < inner * inner || square < 1e-3f);
 }
@@ -70,32 +70,32 @@ static void random_axis(base_random *r, mass *m)
 static void place_glioma(scene *s, base_random *r)
 {
 	mass *m = &s->mass;
-	m->radius = base_random_range(r, 0.15f, 0.27f);
+	m->radius = phantom_range(r, 0.15f, 0.27f);
 	do {
 		random_direction(r, 0.25f, &m->x, &m->y);
 		m->x *= s->half_width * 0.72f;
 		m->y *= s->half_height * 0.70f;
 	} while (m->x < 0.14f && m->x > -0.14f); /* inside a hemisphere, not on the midline */
-	m->stretch = base_random_range(r, 1.0f, 1.45f);
+	m->stretch = phantom_range(r, 1.0f, 1.45f);
 	float kind = base_random_uniform(r);
 	m->kind = kind < 0.5f ? RING : kind < 0.85f ? PATCHY : DIFFUSE;
-	m->bright = s->white + (m->kind == DIFFUSE ? base_random_range(r, 0.04f, 0.12f) : base_random_range(r, 0.14f, 0.40f));
-	m->oedema = base_random_range(r, 0.06f, 0.16f);
-	m->push = base_random_range(r, 0.15f, 0.45f);
+	m->bright = s->white + (m->kind == DIFFUSE ? phantom_range(r, 0.04f, 0.12f) : phantom_range(r, 0.14f, 0.40f));
+	m->oedema = phantom_range(r, 0.06f, 0.16f);
+	m->push = phantom_range(r, 0.15f, 0.45f);
 }
 
 static void place_meningioma(scene *s, base_random *r)
 {
 	mass *m = &s->mass;
-	m->radius = base_random_range(r, 0.13f, 0.23f);
-	m->stretch = base_random_range(r, 1.0f, 1.3f);
-	m->bright = s->white + base_random_range(r, 0.15f, 0.42f);
-	m->push = base_random_range(r, 0.2f, 0.5f);
-	m->tail = base_random_range(r, 0.0f, 0.35f);
-	float inside = s->scalp + s->skull + m->radius * base_random_range(r, 0.45f, 0.8f);
+	m->radius = phantom_range(r, 0.13f, 0.23f);
+	m->stretch = phantom_range(r, 1.0f, 1.3f);
+	m->bright = s->white + phantom_range(r, 0.15f, 0.42f);
+	m->push = phantom_range(r, 0.2f, 0.5f);
+	m->tail = phantom_range(r, 0.0f, 0.35f);
+	float inside = s->scalp + s->skull + m->radius * phantom_range(r, 0.45f, 0.8f);
 	if (base_random_uniform(r) < 0.25f) { /* on the falx */
-		m->x = (base_random_uniform(r) < 0.5f ? -1.0f : 1.0f) * m->radius * base_random_range(r, 0.6f, 0.85f);
-		m->y = s->half_height * base_random_range(r, -0.75f, -0.30f);
+		m->x = (base_random_uniform(r) < 0.5f ? -1.0f : 1.0f) * m->radius * phantom_range(r, 0.6f, 0.85f);
+		m->y = s->half_height * phantom_range(r, -0.75f, -0.30f);
 		return;
 	}
 	float x, y;
@@ -108,13 +108,13 @@ static void place_meningioma(scene *s, base_random *r)
 static void place_pituitary(scene *s, base_random *r)
 {
 	mass *m = &s->mass;
-	m->radius = base_random_range(r, 0.095f, 0.165f);
-	m->stretch = base_random_range(r, 1.0f, 1.35f);
-	m->x = base_random_range(r, -0.025f, 0.025f);
-	m->y = s->base_y + base_random_range(r, -0.03f, 0.02f);
-	m->bright = s->white + base_random_range(r, 0.12f, 0.36f);
-	m->push = base_random_range(r, 0.1f, 0.3f);
-	m->cyst = base_random_uniform(r) < 0.25f ? base_random_range(r, 0.10f, 0.25f) : 0;
+	m->radius = phantom_range(r, 0.095f, 0.165f);
+	m->stretch = phantom_range(r, 1.0f, 1.35f);
+	m->x = phantom_range(r, -0.025f, 0.025f);
+	m->y = s->base_y + phantom_range(r, -0.03f, 0.02f);
+	m->bright = s->white + phantom_range(r, 0.12f, 0.36f);
+	m->push = phantom_range(r, 0.1f, 0.3f);
+	m->cyst = base_random_uniform(r) < 0.25f ? phantom_range(r, 0.10f, 0.25f) : 0;
 }
 
 /* What every slice has, with or without a mass: vessels, a small cyst or scar here and there, a sinus at the back. */
@@ -125,22 +125,24 @@ static void place_spots(scene *s, base_random *r)
 		random_direction(r, 0, &p->x, &p->y);
 		p->x *= s->half_width * 0.82f;
 		p->y *= s->half_height * 0.82f;
-		p->radius = base_random_range(r, 0.012f, 0.030f);
-		p->change = base_random_range(r, 0.10f, 0.35f);
+		p->radius = phantom_range(r, 0.012f, 0.030f);
+		p->change = phantom_range(r, 0.10f, 0.35f);
 	}
-	s->spots[0].x = base_random_range(r, -0.02f, 0.02f); /* the sinus */
+	s->spots[0].x = phantom_range(r, -0.02f, 0.02f); /* the sinus */
 	s->spots[0].y = s->half_height - s->scalp - s->skull - 0.03f;
-	s->spots[0].radius = base_random_range(r, 0.03f, 0.05f);
+	s->spots[0].radius = phantom_range(r, 0.03f, 0.05f);
 	if (base_random_uniform(r) < 0.25f) { /* a cyst: dark and sharp */
-		s->spots[1].radius = base_random_range(r, 0.04f, 0.10f);
-		s->spots[1].change = -base_random_range(r, 0.15f, 0.30f);
+		s->spots[1].radius = phantom_range(r, 0.04f, 0.10f);
+		s->spots[1].change = -phantom_range(r, 0.15f, 0.30f);
 	}
 	if (base_random_uniform(r) < 0.20f) { /* an old scar: faint */
-		s->spots[2].radius = base_random_range(r, 0.06f, 0.14f);
-		s->spots[2].change = -base_random_range(r, 0.04f, 0.09f);
+		s->spots[2].radius = phantom_range(r, 0.06f, 0.14f);
+		s->spots[2].change = -phantom_range(r, 0.04f, 0.09f);
 	}
 	if (base_random_uniform(r) < 0.30f) /* a harmless bright spot, as large as a small mass */
-		s->spots[3].radius = base_random_range(r, 0.035f, 0.060f);
+		s->spots[3].radius = phantom_range(r, 0.035f, 0.060f);
+	for (int i = 0; i < SPOTS; i++)
+		s->spots[i].shrink = 1 / (s->spots[i].radius * s->spots[i].radius);
 }
 
 static void compose(scene *s, base_random *r, int label)
@@ -149,57 +151,57 @@ static void compose(scene *s, base_random *r, int label)
 	phantom_field_fill(&s->wobble, r);
 	phantom_field_fill(&s->texture, r);
 	s->label = label;
-	float zoom = base_random_range(r, 0.86f, 1.06f);
-	s->half_width = zoom * base_random_range(r, 0.64f, 0.76f);
-	s->half_height = zoom * base_random_range(r, 0.78f, 0.90f);
-	s->egg = base_random_range(r, 0.0f, 0.16f);
-	s->wobbling = base_random_range(r, 0.03f, 0.09f);
-	s->shift_x = base_random_range(r, -0.09f, 0.09f);
-	s->shift_y = base_random_range(r, -0.06f, 0.06f);
-	float half_tangent = base_random_range(r, -0.13f, 0.13f); /* up to 15 degrees */
+	float zoom = phantom_range(r, 0.86f, 1.06f);
+	s->half_width = zoom * phantom_range(r, 0.64f, 0.76f);
+	s->half_height = zoom * phantom_range(r, 0.78f, 0.90f);
+	s->egg = phantom_range(r, 0.0f, 0.16f);
+	s->wobbling = phantom_range(r, 0.03f, 0.09f);
+	s->shift_x = phantom_range(r, -0.09f, 0.09f);
+	s->shift_y = phantom_range(r, -0.06f, 0.06f);
+	float half_tangent = phantom_range(r, -0.13f, 0.13f); /* up to 15 degrees */
 	s->cosine = (1 - half_tangent * half_tangent) / (1 + half_tangent * half_tangent);
 	s->sine = 2 * half_tangent / (1 + half_tangent * half_tangent);
-	s->scalp = base_random_range(r, 0.025f, 0.065f);
-	s->skull = base_random_range(r, 0.025f, 0.055f);
-	s->film = base_random_range(r, 0.008f, 0.030f);
-	s->fat = base_random_range(r, 0.55f, 0.95f);
-	s->marrow = base_random_range(r, 0.05f, 0.30f);
-	s->fluid = base_random_range(r, 0.08f, 0.16f);
-	s->white = base_random_range(r, 0.38f, 0.50f);
-	s->grey = s->white - base_random_range(r, 0.05f, 0.12f);
-	s->falx = s->grey + base_random_range(r, -0.05f, 0.30f);
-	s->gland = s->white + base_random_range(r, 0.0f, 0.3f);
-	s->fold_frequency = base_random_range(r, 4.2f, 6.2f);
-	s->sulcus = base_random_range(r, 0.020f, 0.055f);
-	s->fold_depth = base_random_range(r, 0.14f, 0.30f);
-	s->bend = base_random_range(r, -0.04f, 0.04f);
-	float size = base_random_range(r, 0.02f, 0.085f), skew = base_random_range(r, 0.75f, 1.25f);
+	s->scalp = phantom_range(r, 0.025f, 0.065f);
+	s->skull = phantom_range(r, 0.025f, 0.055f);
+	s->film = phantom_range(r, 0.008f, 0.030f);
+	s->fat = phantom_range(r, 0.55f, 0.95f);
+	s->marrow = phantom_range(r, 0.05f, 0.30f);
+	s->fluid = phantom_range(r, 0.08f, 0.16f);
+	s->white = phantom_range(r, 0.38f, 0.50f);
+	s->grey = s->white - phantom_range(r, 0.07f, 0.14f);
+	s->falx = s->grey + phantom_range(r, -0.05f, 0.30f);
+	s->gland = s->white + phantom_range(r, 0.0f, 0.3f);
+	s->fold_frequency = phantom_range(r, 6.0f, 8.5f);
+	s->sulcus = phantom_range(r, 0.030f, 0.075f);
+	s->fold_depth = phantom_range(r, 0.18f, 0.36f);
+	s->bend = phantom_range(r, -0.04f, 0.04f);
+	float size = phantom_range(r, 0.02f, 0.085f), skew = phantom_range(r, 0.75f, 1.25f);
 	s->ventricle_width[0] = size * skew;
 	s->ventricle_width[1] = size / skew;
-	s->ventricle_length = base_random_range(r, 0.16f, 0.32f);
-	s->ventricle_y = base_random_range(r, -0.14f, 0.0f);
-	s->ventricle_apart = base_random_range(r, 0.05f, 0.09f);
-	s->ventricle_curve = base_random_range(r, 0.3f, 1.3f);
-	s->base_y = s->half_height * base_random_range(r, 0.36f, 0.46f);
-	s->cistern = base_random_range(r, 0.05f, 0.12f);
-	s->gland_radius = base_random_range(r, 0.018f, 0.045f);
+	s->ventricle_length = phantom_range(r, 0.16f, 0.32f);
+	s->ventricle_y = phantom_range(r, -0.14f, 0.0f);
+	s->ventricle_apart = phantom_range(r, 0.05f, 0.09f);
+	s->ventricle_curve = phantom_range(r, 0.3f, 1.3f);
+	s->base_y = s->half_height * phantom_range(r, 0.36f, 0.46f);
+	s->cistern = phantom_range(r, 0.05f, 0.12f);
+	s->gland_radius = phantom_range(r, 0.018f, 0.045f);
 	place_spots(s, r);
 	random_axis(r, &s->mass);
-	s->mass.offset = base_random_range(r, 0, 32);
+	s->mass.offset = phantom_range(r, 0, 32);
 	if (label == GLIOMA)
 		place_glioma(s, r);
 	else if (label == MENINGIOMA)
 		place_meningioma(s, r);
 	else if (label == PITUITARY)
 		place_pituitary(s, r);
-	s->bias_x = base_random_range(r, -0.16f, 0.16f);
-	s->bias_y = base_random_range(r, -0.16f, 0.16f);
-	s->bias_xx = base_random_range(r, -0.12f, 0.22f);
-	s->bias_yy = base_random_range(r, -0.12f, 0.22f);
-	s->bias_xy = base_random_range(r, -0.12f, 0.12f);
-	s->gain = base_random_range(r, 0.75f, 1.25f);
-	s->gamma = base_random_range(r, -0.25f, 0.35f);
-	s->noise = base_random_range(r, 0.008f, 0.040f);
+	s->bias_x = phantom_range(r, -0.16f, 0.16f);
+	s->bias_y = phantom_range(r, -0.16f, 0.16f);
+	s->bias_xx = phantom_range(r, -0.12f, 0.22f);
+	s->bias_yy = phantom_range(r, -0.12f, 0.22f);
+	s->bias_xy = phantom_range(r, -0.12f, 0.12f);
+	s->gain = phantom_range(r, 0.75f, 1.25f);
+	s->gamma = phantom_range(r, -0.25f, 0.35f);
+	s->noise = phantom_range(r, 0.008f, 0.040f);
 	s->blur = base_random_uniform(r) < 0.4f;
 }
 
@@ -306,7 +308,7 @@ static float tissue(const scene *s, float x, float y, float depth)
 	line = line < 0 ? -line : line;
 	float outer = 1 - phantom_step(s->fold_depth * 0.5f, s->fold_depth, depth);
 	float middle = x < 0 ? -x : x;
-	float ribbon = 1 - phantom_step(s->sulcus + 0.02f, s->sulcus + 0.09f, line);
+	float ribbon = 1 - phantom_step(s->sulcus + 0.03f, s->sulcus + 0.10f, line);
 	float rind = 1 - phantom_step(0.02f, 0.06f, depth);
 	float greyness = outer * ribbon;
 	greyness = greyness > rind ? greyness : rind;
@@ -349,7 +351,7 @@ static float brightness(const scene *s, float x, float y)
 	float brain = tissue(s, x, y, inner);
 	for (int i = 0; i < SPOTS; i++) {
 		const spot *p = &s->spots[i];
-		float dx = x - p->x, dy = y - p->y, square = (dx * dx + dy * dy) / (p->radius * p->radius);
+		float dx = x - p->x, dy = y - p->y, square = (dx * dx + dy * dy) * p->shrink;
 		if (square < 1.44f)
 			brain += p->change * (1 - phantom_step(0.5f, 1.2f, sqrtf(square)));
 	}

@@ -21,9 +21,15 @@ float phantom_field_rough(const phantom_field *field, float x, float y);
 /* 0 below low, 1 above high, smooth between; low < high. */
 static inline float phantom_step(float low, float high, float x)
 {
-	float t = (x - low) / (high - low);
+	float t = (x - low) * (1 / (high - low)); /* the division is done by the compiler where the edges are constants */
 	t = t < 0 ? 0 : t > 1 ? 1 : t;
 	return t * t * (3 - 2 * t);
+}
+
+/* [low, high]; base_random_range may be compiled with fused multiply-add. */
+static inline float phantom_range(base_random *random, float low, float high)
+{
+	return low + (high - low) * base_random_uniform(random);
 }
 
 static inline float phantom_mix(float a, float b, float t)
