@@ -197,6 +197,8 @@ static double *get_numbers(reader *r, json_t *object, const char *key, size_t *c
 
 static void read_class(reader *r, json_t *json, evaluate_class *class)
 {
+	if (!json_is_string(json_object_get(json, "name")))
+		fail(r, "name");
 	class->precision = get_number(r, json, "precision", 0);
 	class->recall = get_number(r, json, "recall", 0);
 	class->f1 = get_number(r, json, "f1_score", 0);

@@ -210,7 +210,7 @@ static void wrap_script(const report_figure *f, base_text *all)
 		      "\tset terminal pngcairo size %d,%d font 'DejaVu Sans,12' fontscale 2 linewidth 2 pointscale 2 noenhanced "
 		      "background rgb 'white'\n"
 		      "} else {\n"
-		      "\tset terminal svg size %d,%d dynamic font 'DejaVu Sans,12' fontscale 1.15 noenhanced background rgb 'white'\n"
+		      "\tset terminal svg size %d,%d font 'DejaVu Sans,12' fontscale 1.15 noenhanced background rgb 'white'\n"
 		      "}\n"
 		      "set output '%s.'.ending\n",
 		      f->name, f->name, f->name, f->name, 2 * f->width, 2 * f->height, f->width, f->height, f->name);

@@ -23,7 +23,7 @@ static const char style[] =
 	"header{padding-top:2.5rem}\n"
 	"h1{font-size:clamp(1.6rem,5vw,2.3rem);line-height:1.2;margin:0 0 .4rem;letter-spacing:-.01em}\n"
 	".data{color:var(--soft);margin:0 0 1.75rem;overflow-wrap:anywhere}\n"
-	".answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(11.5rem,1fr));gap:.75rem;margin:0 0 1.75rem}\n"
+	".answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:.75rem;margin:0 0 1.75rem}\n"
 	".answers div{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.8rem 1rem}\n"
 	".answers div:first-child{border-color:var(--accent);border-width:2px}\n"
 	"dt{color:var(--soft);font-size:.85rem}\n"
@@ -41,8 +41,9 @@ static const char style[] =
 	"h2{font-size:1.35rem;line-height:1.3;margin:0 0 .8rem}\n"
 	"h2 span{color:var(--accent);font-variant-numeric:tabular-nums;margin-right:.45em}\n"
 	"pre{background:var(--pre);border:1px solid var(--line);border-radius:.5rem;margin:0;padding:.9rem 1.1rem;overflow:auto;"
-	"font:.84rem/1.35 'DejaVu Sans Mono',ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;tab-size:8}\n"
+	"font:.86rem/1.17 'DejaVu Sans Mono',ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;tab-size:8}\n"
 	"pre.long{max-height:34rem}\n"
+	"pre.wrap{white-space:pre-wrap;overflow-wrap:anywhere}\n"
 	"pre:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n"
 	"figure{margin:1.25rem 0 0;text-align:center}\n"
 	"img{max-width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:.5rem;padding:.4rem}\n"
@@ -133,7 +134,7 @@ static void add_base64(base_text *html, const uint8_t *bytes, size_t size)
 
 /* ---- parts of the page ---- */
 
-/* "96.1 % (94.5 to 97.2)": what stands in parentheses is set small. */
+/* "96.1 % (94.5 to 97.2)": what stands in parentheses is set small, without them. */
 static void add_answers(base_text *html, const report_page *page)
 {
 	if (page->answer_count == 0)
@@ -144,8 +145,13 @@ static void add_answers(base_text *html, const report_page *page)
 		add_element(html, "<div><dt>", page->answers[i].name, "</dt>");
 		base_text_add(html, "<dd>");
 		add_escaped_part(html, value, more ? (size_t)(more - value) : strlen(value));
-		if (more)
-			add_element(html, " <small>", more + 1, "</small>");
+		if (more) {
+			more += strlen(" (");
+			size_t length = strlen(more);
+			base_text_add(html, " <small>");
+			add_escaped_part(html, more, length > 0 && more[length - 1] == ')' ? length - 1 : length);
+			base_text_add(html, "</small>");
+		}
 		base_text_add(html, "</dd></div>\n");
 	}
 	base_text_add(html, "</dl>\n");
@@ -283,7 +289,7 @@ bm_status report_write_html(const report_page *page, const char *figures, const 
 	for (size_t i = 0; i < page->phase_count && status == BM_OK; i++)
 		status = add_phase(&html, figures, &page->phases[i], err);
 	if (page->repeat) {
-		base_text_add(&html, "<section id=\"repeat\">\n<h2>Repeat this run</h2>\n<pre tabindex=\"0\">");
+		base_text_add(&html, "<section id=\"repeat\">\n<h2>Repeat this run</h2>\n<pre class=\"wrap\">");
 		add_escaped(&html, page->repeat);
 		base_text_add(&html, "</pre>\n</section>\n");
 	}
