@@ -1,0 +1,9 @@
+/* brainmri classes: phase 5. */
+#include "cli/commands.h"
+#include "cli/session.h"
+
+int cli_classes(const cli_arguments *arguments, cli_terminal *terminal)
+{
+	static const char *const phases[] = {"classes"};
+	return cli_do_phases(arguments, terminal, CLI_DATA_ALLOWED | CLI_LOOKS_ONLY, phases, sizeof phases / sizeof *phases);
+}

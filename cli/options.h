@@ -1,0 +1,100 @@
+/* The commands and options of brainmri in one table: parsing, --help, the manual page and completion come from it. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+typedef enum cli_option_id {
+	CLI_HELP,
+	CLI_VERSION,
+	CLI_JSON,
+	CLI_QUIET,
+	CLI_SEED,
+	CLI_THREADS,
+	CLI_OUT,
+	CLI_CONFIG,
+	CLI_RESUME,
+	CLI_FORCE,
+	CLI_STRICT,
+	CLI_SPLIT,
+	CLI_PACK,
+	CLI_PLAN,
+	CLI_WEIGHTS,
+	CLI_HEAD,
+	CLI_WIDTH,
+	CLI_IMAGE_SIZE,
+	CLI_SUMMARY,
+	CLI_BATCH,
+	CLI_EPOCHS,
+	CLI_RATE,
+	CLI_WEIGHT_DECAY,
+	CLI_LABEL_SMOOTHING,
+	CLI_LAST_LAYERS,
+	CLI_NO_AUGMENT,
+	CLI_NO_CLASS_WEIGHTS,
+	CLI_TIME_BUDGET,
+	CLI_NO_BENCH,
+	CLI_COUNT,
+	CLI_SIZE,
+	CLI_OPTION_COUNT
+} cli_option_id;
+
+typedef struct cli_option {
+	cli_option_id id;
+	const char *name;     /* without the dashes */
+	char letter;          /* 0: none */
+	const char *argument; /* "N"; NULL: a flag */
+	const char *help;     /* one line */
+	uint32_t commands;    /* bit of each command that takes it */
+} cli_option;
+
+struct cli_arguments;
+struct cli_terminal;
+
+typedef struct cli_command {
+	const char *name;
+	const char *operands; /* "DATA --out RUN" */
+	const char *summary;  /* one line */
+	const char *details;  /* a paragraph; may be "" */
+	const char *example;  /* lines */
+	int least, most;      /* operands; most -1: any number */
+	int (*function)(const struct cli_arguments *arguments, struct cli_terminal *terminal);
+} cli_command;
+
+extern const cli_option cli_options[];
+extern const size_t cli_option_count;
+extern const cli_command cli_commands[];
+extern const size_t cli_command_count;
+
+typedef struct cli_arguments {
+	const cli_command *command; /* NULL: none was named */
+	const char *values[CLI_OPTION_COUNT]; /* NULL: not given; "" for a flag */
+	const char **operands;
+	int operand_count;
+} cli_arguments;
+
+/* Takes argv apart; the strings stay argv's. BM_ERR_USAGE with what was wrong, the nearest name, and where the help is.
+ * Free with cli_arguments_free in any case. */
+bm_status cli_parse(int argc, char **argv, cli_arguments *out, bm_error *err);
+void cli_arguments_free(cli_arguments *arguments);
+
+/* The help of a command; NULL: of the program. */
+void cli_help(const cli_command *command, base_text *text);
+const cli_command *cli_find_command(const char *name); /* NULL when there is none */
+
+/* The nearest of some names, or NULL when none is near. */
+const char *cli_nearest(const char *word, const char *const *names, size_t count);
+
+/* Values, each BM_ERR_USAGE with the option's name and what it takes. */
+bm_status cli_parse_integer(const char *option, const char *text, long long low, long long high, long long *value, bm_error *err);
+bm_status cli_parse_real(const char *option, const char *text, double low, double high, double *value, bm_error *err);
+bm_status cli_parse_list(const char *option, const char *text, double low, double high, double *values, int room, int *count, bm_error *err);
+bm_status cli_parse_duration(const char *option, const char *text, double *seconds, bm_error *err); /* "60m", "1h30m", "3600" */
+bm_status cli_parse_threads(const char *text, int *threads, bm_error *err);
+
+#endif

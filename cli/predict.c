@@ -1,0 +1,151 @@
+/* brainmri predict: classifies images with a model. */
+#include <jansson.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+
+typedef struct prediction {
+	bm_model *model;
+	cli_terminal *terminal;
+	json_t *images; /* array, with --json */
+	int width;      /* of the widest path */
+	int classes;
+	float *probabilities; /* [classes] */
+	int failed;
+} prediction;
+
+static int columns_of(const prediction *p, int index)
+{
+	int width = base_text_columns(bm_model_class_name(p->model, index));
+	return width < 6 ? 6 : width;
+}
+
+static int class_column(const prediction *p)
+{
+	int width = 5;
+	for (int k = 0; k < p->classes; k++)
+		if (base_text_columns(bm_model_class_name(p->model, k)) > width)
+			width = base_text_columns(bm_model_class_name(p->model, k));
+	return width;
+}
+
+static void pad(base_text *text, const char *what, int width, bool right)
+{
+	int space = width - base_text_columns(what);
+	space = space < 0 ? 0 : space;
+	base_text_add(text, "%*s%s%*s", right ? space : 0, "", what, right ? 0 : space, "");
+}
+
+static void header(const prediction *p)
+{
+	base_text text = {0};
+	pad(&text, "image", p->width, false);
+	base_text_add(&text, "  ");
+	pad(&text, "class", class_column(p), false);
+	base_text_add(&text, "  confidence");
+	for (int k = 0; k < p->classes; k++) {
+		base_text_add(&text, "  ");
+		pad(&text, bm_model_class_name(p->model, k), columns_of(p, k), true);
+	}
+	base_result(&p->terminal->observer, "%s", base_text_string(&text));
+	base_text_free(&text);
+}
+
+static void show(const prediction *p, const char *path, int best)
+{
+	base_text text = {0};
+	pad(&text, path, p->width, false);
+	base_text_add(&text, "  ");
+	pad(&text, bm_model_class_name(p->model, best), class_column(p), false);
+	base_text_add(&text, "  %10.4f", (double)p->probabilities[best]);
+	for (int k = 0; k < p->classes; k++)
+		base_text_add(&text, "  %*.4f", columns_of(p, k), (double)p->probabilities[k]);
+	base_result(&p->terminal->observer, "%s", base_text_string(&text));
+	base_text_free(&text);
+}
+
+static void keep(const prediction *p, const char *path, int best)
+{
+	json_t *all = json_object();
+	for (int k = 0; k < p->classes; k++)
+		json_object_set_new(all, bm_model_class_name(p->model, k), json_real((double)p->probabilities[k]));
+	json_array_append_new(p->images, json_pack("{s:s, s:s, s:f, s:o}", "path", path, "class", bm_model_class_name(p->model, best),
+		"confidence", (double)p->probabilities[best], "probabilities", all));
+}
+
+static void classify(prediction *p, const char *path)
+{
+	bm_error err = {0};
+	if (bm_model_classify_file(p->model, path, p->probabilities, &err) != BM_OK) {
+		cli_terminal_error(p->terminal, &err);
+		json_array_append_new(p->images, json_pack("{s:s, s:s}", "path", path, "error", err.message));
+		p->failed++;
+		return;
+	}
+	int best = 0;
+	for (int k = 1; k < p->classes; k++)
+		if (p->probabilities[k] > p->probabilities[best])
+			best = k;
+	if (p->terminal->json)
+		keep(p, path, best);
+	else
+		show(p, path, best);
+}
+
+static void print_json(const prediction *p, const char *path)
+{
+	json_t *classes = json_array();
+	for (int k = 0; k < p->classes; k++)
+		json_array_append_new(classes, json_string(bm_model_class_name(p->model, k)));
+	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i}", "command", "predict", "model", path, "classes", classes, "images", p->images,
+		"failed", p->failed);
+	cli_print_json(p->terminal, json);
+	json_decref(json);
+}
+
+int cli_predict(const cli_arguments *a, cli_terminal *terminal)
+{
+	bm_error err = {0};
+	prediction p = {.terminal = terminal, .width = 5};
+	int threads = 0, code = 1;
+	bm_status status = BM_OK;
+	if (a->values[CLI_THREADS])
+		status = cli_parse_threads(a->values[CLI_THREADS], &threads, &err);
+	if (status == BM_OK)
+		status = bm_model_open(a->operands[0], threads, &p.model, &err);
+	if (status != BM_OK)
+		return cli_terminal_error(terminal, &err);
+	p.classes = bm_model_class_count(p.model);
+	p.probabilities = base_malloc((size_t)p.classes, sizeof *p.probabilities, "the probabilities", &err);
+	p.images = json_array();
+	if (!p.probabilities || !p.images) {
+		code = cli_terminal_error(terminal, &err);
+		goto done;
+	}
+	for (int i = 1; i < a->operand_count; i++)
+		if (base_text_columns(a->operands[i]) > p.width)
+			p.width = base_text_columns(a->operands[i]);
+	if (!terminal->json)
+		header(&p);
+	for (int i = 1; i < a->operand_count; i++) {
+		if (base_check_cancel(&terminal->observer, &err) != BM_OK) {
+			cli_terminal_error(terminal, &err);
+			p.failed += a->operand_count - i;
+			break;
+		}
+		classify(&p, a->operands[i]);
+	}
+	if (terminal->json)
+		print_json(&p, a->operands[0]);
+	if (p.failed && a->operand_count > 2)
+		base_warning(&terminal->observer, "%d of %d images were not classified", p.failed, a->operand_count - 1);
+	code = p.failed ? 1 : 0;
+done:
+	base_free(p.probabilities);
+	json_decref(p.images);
+	bm_model_close(p.model);
+	return code;
+}

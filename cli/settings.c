@@ -1,0 +1,188 @@
+/* Options into a configuration. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/session.h"
+
+static bm_status integer(const cli_arguments *a, cli_option_id id, const char *name, long long low, long long high, int *member,
+			 bm_error *err)
+{
+	long long value;
+	if (!a->values[id])
+		return BM_OK;
+	bm_status status = cli_parse_integer(name, a->values[id], low, high, &value, err);
+	if (status == BM_OK)
+		*member = (int)value;
+	return status;
+}
+
+static bm_status real(const cli_arguments *a, cli_option_id id, const char *name, double low, double high, double *member, bm_error *err)
+{
+	return a->values[id] ? cli_parse_real(name, a->values[id], low, high, member, err) : BM_OK;
+}
+
+static bm_status apply_general(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	bm_status status = BM_OK;
+	long long seed;
+	if (a->values[CLI_SEED]) {
+		status = cli_parse_integer("seed", a->values[CLI_SEED], 0, INT64_MAX, &seed, err);
+		if (status != BM_OK)
+			return status;
+		config->seed = (uint64_t)seed;
+	}
+	if (a->values[CLI_THREADS])
+		status = cli_parse_threads(a->values[CLI_THREADS], &config->threads, err);
+	if (status == BM_OK && a->values[CLI_OUT])
+		status = run_config_set(&config->out, a->values[CLI_OUT], err);
+	if (status == BM_OK && a->values[CLI_PACK])
+		status = run_config_set(&config->pack, a->values[CLI_PACK], err);
+	if (status != BM_OK)
+		return status;
+	if (a->values[CLI_STRICT])
+		config->strict = true;
+	if (a->values[CLI_NO_BENCH])
+		config->benchmark = false;
+	if (a->values[CLI_SPLIT] && !run_config_split_parse(a->values[CLI_SPLIT], &config->split))
+		return base_fail(err, BM_ERR_USAGE, "--split takes default or guide, not '%s'", a->values[CLI_SPLIT]);
+	if (a->values[CLI_HEAD] && !run_config_head_parse(a->values[CLI_HEAD], &config->head))
+		return base_fail(err, BM_ERR_USAGE, "--head takes guide, dense512 or linear, not '%s'", a->values[CLI_HEAD]);
+	return BM_OK;
+}
+
+static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	const char *file = a->values[CLI_WEIGHTS];
+	if (!file)
+		return BM_OK;
+	if (strcmp(file, "none") == 0)
+		return run_config_set(&config->weights, NULL, err);
+	if (strcmp(file, "imagenet") == 0 && !base_is_file(file))
+		return base_fail(err, BM_ERR_UNSUPPORTED, "--weights imagenet: this version cannot fetch the ImageNet weights; train from nothing with "
+			"--plan scratch, or name a file that brainmri or Keras wrote: --weights FILE");
+	if (!base_is_file(file))
+		return base_fail(err, BM_ERR_NOT_FOUND, "--weights: there is no file '%s'; it takes none or a .keras or .weights.h5 file", file);
+	bm_status status = run_config_set_path(&config->weights, file, err);
+	const char *dot = strrchr(file, '.');
+	if (status != BM_OK || !dot || strcmp(dot, ".keras") != 0)
+		return status;
+	model_options options;
+	status = model_peek(file, &options, err);
+	if (status == BM_OK) {
+		config->width = options.width;
+		config->image_size = options.image_size;
+	}
+	return status;
+}
+
+static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
+{
+	int size = config->image_size;
+	bm_status status = apply_weights(a, config, err);
+	if (status == BM_OK)
+		status = real(a, CLI_WIDTH, "width", 0.0625, 4, &config->width, err);
+	if (status == BM_OK)
+		status = integer(a, CLI_IMAGE_SIZE, "image-size", 32, 1024, &config->image_size, err);
+	if (status != BM_OK)
+		return status;
+	if (a->values[CLI_PLAN])
+		return run_config_plan(config, a->values[CLI_PLAN], err);
+	if (config->image_size == size)
+		return BM_OK;
+	if (!own_plan)
+		return run_config_plan(config, config->plan.name, err);
+	int wanted = config->image_size;
+	config->image_size = size;
+	run_config_resize(config, wanted);
+	return BM_OK;
+}
+
+/* One value for all stages, or one for each. */
+static bm_status per_stage(const cli_arguments *a, cli_option_id id, const char *name, double low, double high, const train_plan *plan,
+			   double values[TRAIN_STAGES_MAX], bool *given, bm_error *err)
+{
+	int count;
+	*given = a->values[id] != NULL;
+	if (!*given)
+		return BM_OK;
+	bm_status status = cli_parse_list(name, a->values[id], low, high, values, TRAIN_STAGES_MAX, &count, err);
+	if (status != BM_OK)
+		return status;
+	if (count == 1)
+		for (int i = 1; i < plan->count; i++)
+			values[i] = values[0];
+	else if (count != plan->count)
+		return base_fail(err, BM_ERR_USAGE, "--%s names %d values, but plan '%s' has %d stage%s; give one value, or one for each stage", name,
+			count, plan->name, plan->count, plan->count == 1 ? "" : "s");
+	return BM_OK;
+}
+
+static bm_status whole(const char *name, double value, int *member, bm_error *err)
+{
+	*member = (int)value;
+	if ((double)*member != value)
+		return base_fail(err, BM_ERR_USAGE, "--%s takes whole numbers, not '%g'", name, value);
+	return BM_OK;
+}
+
+static bm_status apply_lists(const cli_arguments *a, train_plan *plan, bm_error *err)
+{
+	double values[TRAIN_STAGES_MAX];
+	bool given;
+	bm_status status = per_stage(a, CLI_EPOCHS, "epochs", 1, 10000, plan, values, &given, err);
+	for (int i = 0; status == BM_OK && given && i < plan->count; i++)
+		status = whole("epochs", values[i], &plan->stages[i].epochs, err);
+	if (status == BM_OK)
+		status = per_stage(a, CLI_BATCH, "batch", 1, 4096, plan, values, &given, err);
+	for (int i = 0; status == BM_OK && given && i < plan->count; i++)
+		status = whole("batch", values[i], &plan->stages[i].batch, err);
+	if (status == BM_OK)
+		status = per_stage(a, CLI_RATE, "lr", 1e-9, 10, plan, values, &given, err);
+	for (int i = 0; status == BM_OK && given && i < plan->count; i++)
+		plan->stages[i].learning_rate = (float)values[i];
+	return status;
+}
+
+static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *err)
+{
+	double decay = -1, smoothing = -1;
+	int last = 0;
+	bm_status status = apply_lists(a, plan, err);
+	if (status == BM_OK)
+		status = real(a, CLI_WEIGHT_DECAY, "weight-decay", 0, 10, &decay, err);
+	if (status == BM_OK)
+		status = real(a, CLI_LABEL_SMOOTHING, "label-smoothing", 0, 0.5, &smoothing, err);
+	if (status == BM_OK)
+		status = integer(a, CLI_LAST_LAYERS, "last-layers", 1, 174, &last, err);
+	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
+		status = cli_parse_duration("time-budget", a->values[CLI_TIME_BUDGET], &plan->time_budget, err);
+	if (status != BM_OK)
+		return status;
+	for (int i = 0; i < plan->count; i++) {
+		train_stage *stage = &plan->stages[i];
+		if (decay >= 0)
+			stage->weight_decay = (float)decay;
+		if (smoothing >= 0)
+			stage->label_smoothing = (float)smoothing;
+		if (last > 0 && stage->part == MODEL_LAST_LAYERS) {
+			stage->last_layers = last;
+			snprintf(stage->title, sizeof stage->title, "Fine-tuning last %d layers", last);
+		}
+		if (a->values[CLI_NO_AUGMENT])
+			stage->augmentation = (data_augmentation){0};
+	}
+	if (a->values[CLI_NO_CLASS_WEIGHTS])
+		plan->class_weights = false;
+	return BM_OK;
+}
+
+bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
+{
+	bm_status status = apply_general(a, config, err);
+	if (status == BM_OK)
+		status = apply_network(a, own_plan, config, err);
+	if (status == BM_OK)
+		status = apply_plan(a, &config->plan, err);
+	return status;
+}

@@ -1,0 +1,101 @@
+/* The table itself. */
+#include "cli/commands.h"
+
+enum {
+	RUN = 1u << 0,
+	ENVIRONMENT = 1u << 1,
+	PHANTOM = 1u << 2,
+	EXPLORE = 1u << 3,
+	CLASSES = 1u << 4,
+	PREPROCESS = 1u << 5,
+	MODEL = 1u << 6,
+	TRAIN = 1u << 7,
+	EVALUATE = 1u << 8,
+	PREDICT = 1u << 9,
+	BENCH = 1u << 10,
+	REPORT = 1u << 11,
+	EVERY = (1u << 12) - 1,
+	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
+};
+
+/* In the order of the bits above. */
+const cli_command cli_commands[] = {
+	{"run", "[DATA] --out RUN", "all ten phases: from a folder of images to a trained, evaluated model",
+		"DATA is a folder with a folder of JPEG or PNG images per class. RUN is made and holds the models, figures, metrics, "
+		"report.html and the config.json that repeats the run.",
+		"brainmri run brain_Tumor_Types --out runs/first --plan scratch --time-budget 60m\n"
+		"brainmri run --out runs/first --resume\n"
+		"brainmri run --config runs/first/config.json --out runs/again",
+		0, 1, cli_run},
+	{"environment", "[--out RUN]", "phases 1 and 2: versions, processor, memory, where the work runs", "",
+		"brainmri environment --json", 0, 0, cli_environment},
+	{"phantom", "OUT", "write a synthetic data set: brain-like slices of four classes",
+		"Drawn, not anatomy: for trying the program without data, and for its tests. The same seed gives the same bytes.",
+		"brainmri phantom data/phantom --count 250 --size 256 --seed 7", 1, 1, cli_phantom},
+	{"explore", "DATA [--out RUN] | RUN", "phases 3 and 4: list the data, show samples, sizes and formats",
+		"With --out the listing and the figures are kept in RUN, for the commands below to go on from; without, only shown.",
+		"brainmri explore brain_Tumor_Types --out runs/first\nbrainmri explore runs/first", 1, 1, cli_explore},
+	{"classes", "RUN | DATA [--out RUN]", "phase 5: class balance and class weights", "", "brainmri classes runs/first", 1, 1,
+		cli_classes},
+	{"preprocess", "RUN", "phase 6: decode, resize and pack every image; find near-copies; split",
+		"A pack whose content hash still holds is used again.", "brainmri preprocess runs/first --threads 'local[2]'", 1, 1,
+		cli_preprocess},
+	{"model", "RUN", "phase 7: the network and its parameters", "", "brainmri model runs/first --summary", 1, 1, cli_model},
+	{"train", "RUN", "phase 8: train by the plan", "Ctrl-C stops cleanly; --resume goes on to the same result.",
+		"brainmri train runs/first --plan scratch --epochs 4,3,3\nbrainmri train runs/first --resume", 1, 1, cli_train},
+	{"evaluate", "RUN", "phase 9: the best model on the test images", "", "brainmri evaluate runs/first", 1, 1, cli_evaluate},
+	{"predict", "RUN|MODEL IMAGE...", "classify images",
+		"The first operand is a run folder (its best model is taken) or a .keras file that brainmri wrote. When an image cannot be read the "
+		"others are still classified and the exit code is 1.",
+		"brainmri predict runs/first scan.jpg\nbrainmri predict runs/first/best_model_stage2.keras *.png --json", 2, -1, cli_predict},
+	{"bench", "RUN | DATA [--out RUN]", "phase 10: sequential against parallel preprocessing, with a projection", "",
+		"brainmri bench runs/first", 1, 1, cli_bench},
+	{"report", "RUN", "phase 10: the list of artifacts, the summary and report.html, made anew", "", "brainmri report runs/first", 1, 1,
+		cli_report},
+};
+const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
+
+const cli_option cli_options[] = {
+	{CLI_OUT, "out", 'o', "RUN", "the run folder: where results are kept", KEEPS},
+	{CLI_CONFIG, "config", 'c', "FILE", "take settings from the config.json of a run; options given here come first", RUN | EXPLORE},
+	{CLI_RESUME, "resume", 0, NULL, "go on from the checkpoint of a stopped run, with its settings", RUN | TRAIN},
+	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration", RUN | EXPLORE},
+
+	{CLI_STRICT, "strict", 0, NULL, "fail on a file that cannot be read, instead of leaving it out", RUN | EXPLORE | CLASSES | PREPROCESS},
+	{CLI_SPLIT, "split", 0, "KIND", "default: 70/15/15 train/validation/test; guide: 80/20, tested on the validation part",
+		RUN | EXPLORE | PREPROCESS},
+	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)", RUN | EXPLORE | PREPROCESS},
+
+	{CLI_PLAN, "plan", 'p', "NAME", "two-stage: frozen base, then its last layers; scratch: all layers from nothing (two-stage)",
+		RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_WEIGHTS, "weights", 'w', "none|FILE", "start from the weights of a .keras or .weights.h5 file (none)",
+		RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_HEAD, "head", 0, "NAME", "guide: Dense 256, 128; dense512: Dense 512; linear: no hidden layer (guide)",
+		RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_WIDTH, "width", 0, "X", "share of ResNet-50's filters, 0.0625 to 4 (1, or that of --weights)", RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_IMAGE_SIZE, "image-size", 0, "N", "pixels a side that the network takes, 32 to 1024 (224, or that of --weights)",
+		RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_SUMMARY, "summary", 0, NULL, "print the table of all layers", RUN | MODEL},
+
+	{CLI_EPOCHS, "epochs", 'e', "N[,N...]", "epochs of each stage; one number: of every stage", RUN | EXPLORE | TRAIN},
+	{CLI_TIME_BUDGET, "time-budget", 0, "TIME", "as many epochs as fit: 3600, 60m, 1h30m (none)", RUN | EXPLORE | TRAIN},
+	{CLI_BATCH, "batch", 'b', "N[,N...]", "images per step", RUN | EXPLORE | TRAIN},
+	{CLI_RATE, "lr", 0, "X[,X...]", "learning rate of each stage; one number: of every stage", RUN | EXPLORE | TRAIN},
+	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN},
+	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN},
+	{CLI_LAST_LAYERS, "last-layers", 0, "N", "layers of the base that stage 2 of the two-stage plan trains (30)", RUN | EXPLORE | TRAIN},
+	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are", RUN | EXPLORE | TRAIN},
+	{CLI_NO_CLASS_WEIGHTS, "no-class-weights", 0, NULL, "do not balance the classes", RUN | EXPLORE | TRAIN},
+	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
+
+	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},
+	{CLI_SIZE, "size", 0, "N", "pixels a side, 32 to 1024 (256)", PHANTOM},
+
+	{CLI_SEED, "seed", 's', "N", "of everything that is random (42)", EVERY},
+	{CLI_THREADS, "threads", 't', "N|local[N]|local[*]", "worker threads (one per core)", EVERY},
+	{CLI_JSON, "json", 0, NULL, "print the results as JSON on standard output", EVERY},
+	{CLI_QUIET, "quiet", 'q', NULL, "no progress and no notes: only results, warnings and errors", EVERY},
+	{CLI_HELP, "help", 'h', NULL, "print this help", EVERY},
+	{CLI_VERSION, "version", 'V', NULL, "print the version", EVERY},
+};
+const size_t cli_option_count = sizeof cli_options / sizeof *cli_options;

@@ -1,0 +1,355 @@
+#include "phases/config.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#define CONFIG_FILE_LIMIT ((size_t)1 << 20)
+
+static const char *const split_names[] = {[DATA_SPLIT_DEFAULT] = "default", [DATA_SPLIT_GUIDE] = "guide"};
+static const char *const head_names[] = {
+	[MODEL_HEAD_GUIDE] = "guide", [MODEL_HEAD_DENSE512] = "dense512", [MODEL_HEAD_LINEAR] = "linear"};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static int index_of(const char *const *names, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], text) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *run_config_split_name(data_split_kind kind)
+{
+	return split_names[kind];
+}
+
+bool run_config_split_parse(const char *text, data_split_kind *kind)
+{
+	int i = index_of(split_names, COUNT(split_names), text);
+	if (i >= 0)
+		*kind = (data_split_kind)i;
+	return i >= 0;
+}
+
+const char *run_config_head_name(model_head head)
+{
+	return head_names[head];
+}
+
+bool run_config_head_parse(const char *text, model_head *head)
+{
+	int i = index_of(head_names, COUNT(head_names), text);
+	if (i >= 0)
+		*head = (model_head)i;
+	return i >= 0;
+}
+
+void run_config_init(run_config *config)
+{
+	*config = (run_config){.seed = 42, .width = 1, .image_size = 224, .benchmark = true};
+	train_plan_two_stage(&config->plan, config->image_size);
+}
+
+void run_config_free(run_config *config)
+{
+	base_free(config->data);
+	base_free(config->out);
+	base_free(config->pack);
+	base_free(config->weights);
+	*config = (run_config){0};
+}
+
+bm_status run_config_set(char **member, const char *value, bm_error *err)
+{
+	char *copy = NULL;
+	if (value) {
+		copy = base_strdup(value, err);
+		if (!copy)
+			return BM_ERR_MEMORY;
+	}
+	base_free(*member);
+	*member = copy;
+	return BM_OK;
+}
+
+bm_status run_config_set_path(char **member, const char *value, bm_error *err)
+{
+	char absolute[PATH_MAX];
+	if (value && !strstr(value, "://") && realpath(value, absolute))
+		return run_config_set(member, absolute, err);
+	return run_config_set(member, value, err);
+}
+
+bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
+{
+	*to = *from;
+	to->data = to->out = to->pack = to->weights = NULL;
+	bm_status status = run_config_set(&to->data, from->data, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->out, from->out, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->pack, from->pack, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->weights, from->weights, err);
+	if (status != BM_OK)
+		run_config_free(to);
+	return status;
+}
+
+bm_status run_config_plan(run_config *config, const char *name, bm_error *err)
+{
+	if (strcmp(name, "two-stage") == 0)
+		train_plan_two_stage(&config->plan, config->image_size);
+	else if (strcmp(name, "scratch") == 0)
+		train_plan_scratch(&config->plan, config->image_size);
+	else
+		return base_fail(err, BM_ERR_USAGE, "no training plan is called '%s'; there are 'two-stage' and 'scratch'", name);
+	return BM_OK;
+}
+
+void run_config_resize(run_config *config, int size)
+{
+	int old = config->plan.count ? config->plan.stages[config->plan.count - 1].image_size : size;
+	for (int i = 0; i < config->plan.count; i++) {
+		train_stage *stage = &config->plan.stages[i];
+		int scaled = stage->image_size == old || old <= 0 ? size : (stage->image_size * size / old + 4) / 8 * 8;
+		stage->image_size = scaled < 32 ? (size < 32 ? size : 32) : scaled;
+	}
+	config->image_size = size;
+}
+
+/* ---- JSON ---- */
+
+bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *err)
+{
+	json_t *plan = NULL, *object = NULL;
+	char *plan_text = NULL;
+	bm_status status = train_plan_to_json(&config->plan, &plan_text, err);
+	if (status != BM_OK)
+		return status;
+	plan = json_loads(plan_text, 0, NULL);
+	base_free(plan_text);
+	if (!plan)
+		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
+	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:o}", "data", config->data, "out",
+		config->out, "pack", config->pack, "weights", config->weights ? config->weights : "none", "seed",
+		(json_int_t)config->seed, "threads", config->threads, "strict", (int)config->strict, "split",
+		split_names[config->split], "head", head_names[config->head], "width", config->width, "image_size",
+		config->image_size, "benchmark", (int)config->benchmark, "plan", plan);
+	if (!object)
+		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
+	*json = object;
+	return BM_OK;
+}
+
+/* One member of config.json: how it is taken. */
+typedef struct reader {
+	const char *origin, *key;
+	json_t *value;
+	run_config *config;
+} reader;
+
+static bm_status wrong(const reader *r, const char *expected, bm_error *err)
+{
+	return base_fail(err, BM_ERR_USAGE, "'%s' in '%s' must be %s", r->key, r->origin, expected);
+}
+
+static bm_status read_text(const reader *r, char **member, bm_error *err)
+{
+	if (json_is_null(r->value))
+		return run_config_set(member, NULL, err);
+	if (!json_is_string(r->value) || json_string_length(r->value) != strlen(json_string_value(r->value)))
+		return wrong(r, "a text or null", err);
+	return run_config_set(member, json_string_value(r->value), err);
+}
+
+static bm_status read_int(const reader *r, int low, int high, int *member, bm_error *err)
+{
+	json_int_t value = json_integer_value(r->value);
+	if (!json_is_integer(r->value) || value < low || value > high) {
+		char expected[64];
+		snprintf(expected, sizeof expected, "a whole number from %d to %d", low, high);
+		return wrong(r, expected, err);
+	}
+	*member = (int)value;
+	return BM_OK;
+}
+
+static bm_status read_bool(const reader *r, bool *member, bm_error *err)
+{
+	if (!json_is_boolean(r->value))
+		return wrong(r, "true or false", err);
+	*member = json_is_true(r->value);
+	return BM_OK;
+}
+
+static bm_status read_weights(const reader *r, bm_error *err)
+{
+	if (json_is_string(r->value) && strcmp(json_string_value(r->value), "none") == 0)
+		return run_config_set(&r->config->weights, NULL, err);
+	return read_text(r, &r->config->weights, err);
+}
+
+static bm_status read_plan(const reader *r, bm_error *err)
+{
+	if (json_is_string(r->value))
+		return run_config_plan(r->config, json_string_value(r->value), err);
+	if (!json_is_object(r->value))
+		return wrong(r, "the name of a plan or a plan", err);
+	char *text = json_dumps(r->value, JSON_REAL_PRECISION(15));
+	if (!text)
+		return base_fail(err, BM_ERR_MEMORY, "no memory for the plan of '%s'", r->origin);
+	bm_status status = train_plan_from_json(text, &r->config->plan, err);
+	free(text);
+	return status == BM_OK ? status : base_prefix(err, status, "'plan' in '%s'", r->origin);
+}
+
+static bm_status read_member(const reader *r, bm_error *err)
+{
+	run_config *config = r->config;
+	const char *key = r->key;
+	if (strcmp(key, "data") == 0)
+		return read_text(r, &config->data, err);
+	if (strcmp(key, "out") == 0)
+		return read_text(r, &config->out, err);
+	if (strcmp(key, "pack") == 0)
+		return read_text(r, &config->pack, err);
+	if (strcmp(key, "weights") == 0)
+		return read_weights(r, err);
+	if (strcmp(key, "threads") == 0)
+		return read_int(r, 0, 1024, &config->threads, err);
+	if (strcmp(key, "image_size") == 0)
+		return read_int(r, 32, 1024, &config->image_size, err);
+	if (strcmp(key, "strict") == 0)
+		return read_bool(r, &config->strict, err);
+	if (strcmp(key, "benchmark") == 0)
+		return read_bool(r, &config->benchmark, err);
+	if (strcmp(key, "plan") == 0)
+		return BM_OK; /* last: a plan that is given by name needs the image size */
+	if (strcmp(key, "seed") == 0) {
+		if (!json_is_integer(r->value) || json_integer_value(r->value) < 0)
+			return wrong(r, "a whole number that is not negative", err);
+		config->seed = (uint64_t)json_integer_value(r->value);
+		return BM_OK;
+	}
+	if (strcmp(key, "width") == 0) {
+		double width = json_number_value(r->value);
+		if (!json_is_number(r->value) || !(width >= 0.0625 && width <= 4))
+			return wrong(r, "a number from 0.0625 to 4", err);
+		config->width = width;
+		return BM_OK;
+	}
+	if (strcmp(key, "split") == 0) {
+		if (!json_is_string(r->value) || !run_config_split_parse(json_string_value(r->value), &config->split))
+			return wrong(r, "\"default\" or \"guide\"", err);
+		return BM_OK;
+	}
+	if (strcmp(key, "head") == 0) {
+		if (!json_is_string(r->value) || !run_config_head_parse(json_string_value(r->value), &config->head))
+			return wrong(r, "\"guide\", \"dense512\" or \"linear\"", err);
+		return BM_OK;
+	}
+	return base_fail(err, BM_ERR_USAGE,
+		"unknown setting '%s' in '%s'; known are data, out, pack, weights, seed, threads, strict, split, head, width, "
+		"image_size, benchmark and plan", key, r->origin);
+}
+
+bm_status run_config_from_json(json_t *json, const char *origin, run_config *config, bm_error *err)
+{
+	if (!json_is_object(json))
+		return base_fail(err, BM_ERR_USAGE, "'%s' holds no JSON object; a run's config.json is an example", origin);
+	const char *key;
+	json_t *value;
+	json_object_foreach(json, key, value) {
+		reader r = {.origin = origin, .key = key, .value = value, .config = config};
+		bm_status status = read_member(&r, err);
+		if (status != BM_OK)
+			return status;
+	}
+	json_t *plan = json_object_get(json, "plan");
+	if (plan) {
+		reader r = {.origin = origin, .key = "plan", .value = plan, .config = config};
+		return read_plan(&r, err);
+	}
+	if (json_object_get(json, "image_size"))
+		run_config_resize(config, config->image_size);
+	return BM_OK;
+}
+
+bm_status run_config_write(const run_config *config, const char *path, bm_error *err)
+{
+	json_t *json = NULL;
+	bm_status status = run_config_to_json(config, &json, err);
+	if (status != BM_OK)
+		return status;
+	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	json_decref(json);
+	if (!text)
+		return base_fail(err, BM_ERR_MEMORY, "no memory for '%s'", path);
+	status = base_file_write(path, text, strlen(text), err);
+	free(text);
+	return status;
+}
+
+bm_status run_config_read(const char *path, run_config *config, bm_error *err)
+{
+	uint8_t *bytes = NULL;
+	size_t size = 0;
+	bm_status status = base_file_read(path, CONFIG_FILE_LIMIT, &bytes, &size, err);
+	if (status != BM_OK)
+		return status;
+	json_error_t where;
+	json_t *json = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &where);
+	base_free(bytes);
+	if (!json)
+		return base_fail(err, BM_ERR_USAGE, "'%s' is not valid JSON: line %d, column %d: %s", path, where.line, where.column,
+			where.text);
+	status = run_config_from_json(json, path, config, err);
+	json_decref(json);
+	return status;
+}
+
+/* Takes out what does not change a run's results. */
+static void strip(json_t *json)
+{
+	static const char *const free_to_change[] = {"out", "pack", "threads", "benchmark"};
+	for (size_t i = 0; i < COUNT(free_to_change); i++)
+		json_object_del(json, free_to_change[i]);
+	json_t *plan = json_object_get(json, "plan"), *stage;
+	if (json_number_value(json_object_get(plan, "time_budget")) <= 0)
+		return;
+	size_t i;
+	json_array_foreach(json_object_get(plan, "stages"), i, stage)
+		json_object_del(stage, "epochs");
+}
+
+bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err)
+{
+	json_t *first = NULL, *second = NULL, *value;
+	names[0] = '\0';
+	bm_status status = run_config_to_json(a, &first, err);
+	if (status == BM_OK)
+		status = run_config_to_json(b, &second, err);
+	if (status != BM_OK)
+		goto done;
+	strip(first);
+	strip(second);
+	const char *key;
+	size_t used = 0;
+	json_object_foreach(first, key, value) {
+		if (json_equal(value, json_object_get(second, key)))
+			continue;
+		int length = snprintf(names + used, size - used, "%s%s", used ? ", " : "", key);
+		if (length > 0 && used + (size_t)length < size)
+			used += (size_t)length;
+	}
+done:
+	json_decref(first);
+	json_decref(second);
+	return status;
+}

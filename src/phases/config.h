@@ -1,0 +1,59 @@
+/* What repeats a run: the settings that `brainmri run` leaves as config.json and takes back with --config. */
+#ifndef PHASES_CONFIG_H
+#define PHASES_CONFIG_H
+
+#include <jansson.h>
+
+#include "data/split.h"
+#include "model/model.h"
+#include "train/train.h"
+
+typedef struct run_config {
+	char *data;    /* folder with a folder per class; absolute when it exists; NULL: not given yet */
+	char *out;     /* run folder; NULL: not given yet */
+	char *pack;    /* folder of the pack; NULL: <out>/pack */
+	char *weights; /* file that the network starts from; NULL: none, random */
+	uint64_t seed;
+	int threads; /* 0: one per core */
+	bool strict; /* a file that cannot be read fails the run */
+	data_split_kind split;
+	model_head head;
+	double width;
+	int image_size;
+	bool benchmark; /* phase 10 measures sequential against parallel preprocessing */
+	train_plan plan;
+} run_config;
+
+/* The defaults: the guide's two stages at 224 pixels, seed 42. */
+void run_config_init(run_config *config);
+void run_config_free(run_config *config); /* safe on a zeroed config */
+bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err);
+
+/* Replaces a string member; NULL is allowed. */
+bm_status run_config_set(char **member, const char *value, bm_error *err);
+/* The same for a path: made absolute when it exists and is no URL. */
+bm_status run_config_set_path(char **member, const char *value, bm_error *err);
+
+/* Builds the plan of this name ("two-stage", "scratch") for config->image_size. BM_ERR_USAGE names the known ones. */
+bm_status run_config_plan(run_config *config, const char *name, bm_error *err);
+
+/* A plan for `size` pixels made of this one: its last stage gets the size, earlier ones their share of it, in steps of 8. */
+void run_config_resize(run_config *config, int size);
+
+/* config.json as an object; *json is the caller's (json_decref). */
+bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *err);
+/* Takes the members that `json` names; an unknown one or one of a wrong type is BM_ERR_USAGE and is named. `origin` names the file. */
+bm_status run_config_from_json(json_t *json, const char *origin, run_config *config, bm_error *err);
+bm_status run_config_write(const run_config *config, const char *path, bm_error *err);
+bm_status run_config_read(const char *path, run_config *config, bm_error *err);
+
+/* Names the first settings in which two configs would give different results ("seed, width"), "" for none. Threads, folders of
+ * the output and, under a time budget, the epochs that it resolved to are not among them. */
+bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err);
+
+const char *run_config_split_name(data_split_kind kind); /* "default", "guide" */
+bool run_config_split_parse(const char *text, data_split_kind *kind);
+const char *run_config_head_name(model_head head); /* "guide", "dense512", "linear" */
+bool run_config_head_parse(const char *text, model_head *head);
+
+#endif

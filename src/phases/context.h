@@ -1,0 +1,106 @@
+/* What the phases hand on to each other: in memory while one command does several of them, else out of the run folder. */
+#ifndef PHASES_CONTEXT_H
+#define PHASES_CONTEXT_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "data/set.h"
+#include "engine/preprocess.h"
+#include "evaluate/metrics.h"
+#include "model/predict.h"
+#include "phases/config.h"
+#include "storage/storage.h"
+
+typedef struct phase_options {
+	bool resume;  /* go on from a checkpoint */
+	bool force;   /* overwrite what another configuration left */
+	bool summary; /* phase 7 prints the table of all layers */
+	bool looks_only; /* config.json is left as it is */
+} phase_options;
+
+typedef struct phase_context {
+	run_config config;
+	phase_options options;
+	char *folder; /* of the run; NULL: nothing is kept (phases 1 and 2 only) */
+	char *figures;
+	base_observer observer; /* keeps text and log, then hands on to `outer` */
+	const base_observer *outer;
+	FILE *log;
+	pthread_mutex_t lock; /* of text and log: workers may warn */
+	int threads;          /* config.threads resolved */
+
+	base_text text;  /* what the running phase has printed */
+	json_t *json;    /* its numbers */
+	json_t *results; /* array of the JSON of each phase that ran */
+
+	storage *store;
+	data_set set;
+	bool have_set;
+	data_pack pack;
+	bool have_pack;
+	data_split split;
+	bool have_split;
+	model network;
+	bool have_network;
+	train_history history;
+	bool have_history;
+	evaluate_metrics metrics;
+	bool have_metrics;
+} phase_context;
+
+/* Takes over *config (zeroed). With config.out the run folder is made, log.txt opened and config.json written, unless it holds another
+ * configuration's: then BM_ERR_USAGE names the differences and says how to go on. A run folder has one user at a time. `outer` must outlive the context. */
+bm_status phase_context_create(run_config *config, const phase_options *options, const base_observer *outer, phase_context *out,
+			       bm_error *err);
+void phase_context_free(phase_context *context); /* safe on a zeroed context */
+bm_status phase_save_config(phase_context *context, bm_error *err);
+
+/* A path below the run folder; base_free. */
+char *phase_path(const phase_context *context, const char *name, bm_error *err);
+
+/* ---- a phase's frame ---- */
+
+/* Empties text and JSON. */
+bm_status phase_begin(phase_context *context, bm_error *err);
+void phase_log(phase_context *context, const char *kind, const char *line); /* into log.txt only */
+void phase_say(phase_context *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints the lines of `text`, empties it. BM_ERR_MEMORY when it had no memory. */
+bm_status phase_print(phase_context *context, base_text *text, bm_error *err);
+/* Numbers of the phase's JSON. `object` NULL: the phase's own. A number that is not finite becomes null. */
+void phase_put(phase_context *context, json_t *object, const char *key, json_t *value); /* takes the reference */
+void phase_put_int(phase_context *context, json_t *object, const char *key, long long value);
+void phase_put_real(phase_context *context, json_t *object, const char *key, double value);
+void phase_put_text(phase_context *context, json_t *object, const char *key, const char *value);
+/* Keeps phases/NN-name.txt and .json in the run folder. */
+bm_status phase_end(phase_context *context, int number, const char *name, double seconds, bm_error *err);
+/* What a report_figure_ function handed back for figures/NAME: says where the picture is. One that could not be drawn for want of gnuplot is a
+ * warning, since its data and script are there; anything else is handed back. */
+bm_status phase_figure(phase_context *context, bm_status status, const char *name, bm_error *err);
+
+/* ---- what earlier phases left; each says which command makes it ---- */
+
+bm_status phase_need_storage(phase_context *context, bm_error *err);
+bm_status phase_need_set(phase_context *context, bm_error *err);
+bm_status phase_need_pack(phase_context *context, bm_error *err);
+bm_status phase_need_split(phase_context *context, bm_error *err);
+bm_status phase_need_history(phase_context *context, bm_error *err);
+bm_status phase_need_metrics(phase_context *context, bm_error *err);
+/* The untrained network of phase 7: from config.weights or random. */
+bm_status phase_need_network(phase_context *context, bm_error *err);
+/* base_free; NULL with a message. */
+char *phase_pack_folder(const phase_context *context, bm_error *err);
+/* "best_model_stage2.keras" of the history; and the size that its stage was trained at. */
+void phase_best_model(const phase_context *context, char name[64], int *image_size);
+
+/* data.json: the listing of phase 3. */
+bm_status phase_listing_write(const data_set *set, const char *path, bm_error *err);
+bm_status phase_listing_read(const char *path, data_set *set, bm_error *err);
+
+/* A whole JSON file written; takes no reference. */
+bm_status phase_json_write(const json_t *json, const char *path, bm_error *err);
+bm_status phase_json_read(const char *path, json_t **json, bm_error *err); /* *json: json_decref */
+
+#endif

@@ -1,0 +1,156 @@
+/* What earlier phases left in the run folder. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "phases/context.h"
+
+/* BM_ERR_NOT_FOUND with the command that makes `name`, unless it is there. *path: base_free. */
+static bm_status find(const phase_context *c, const char *name, const char *command, char **path, bm_error *err)
+{
+	*path = NULL;
+	if (!c->folder)
+		return base_fail(err, BM_ERR_USAGE, "no run folder; say which with --out RUN");
+	*path = phase_path(c, name, err);
+	if (!*path)
+		return BM_ERR_MEMORY;
+	if (base_is_file(*path))
+		return BM_OK;
+	base_free(*path);
+	*path = NULL;
+	return base_fail(err, BM_ERR_NOT_FOUND, "'%s' has no %s yet; run 'brainmri %s %s' first", c->folder, name, command, c->folder);
+}
+
+bm_status phase_need_storage(phase_context *c, bm_error *err)
+{
+	if (c->store)
+		return BM_OK;
+	if (!c->config.data)
+		return base_fail(err, BM_ERR_USAGE, "no data: name the folder that holds a folder of images per class, as in "
+			"'brainmri run DATA --out runs/first'");
+	return storage_open(c->config.data, &c->store, err);
+}
+
+bm_status phase_need_set(phase_context *c, bm_error *err)
+{
+	char *path;
+	if (c->have_set)
+		return BM_OK;
+	bm_status status = find(c, "data.json", "explore", &path, err);
+	if (status != BM_OK)
+		return status;
+	status = phase_listing_read(path, &c->set, err);
+	base_free(path);
+	c->have_set = status == BM_OK;
+	return status;
+}
+
+char *phase_pack_folder(const phase_context *c, bm_error *err)
+{
+	if (c->config.pack)
+		return base_strdup(c->config.pack, err);
+	return phase_path(c, "pack", err);
+}
+
+bm_status phase_need_pack(phase_context *c, bm_error *err)
+{
+	if (c->have_pack)
+		return BM_OK;
+	char *folder = phase_pack_folder(c, err);
+	if (!folder)
+		return BM_ERR_MEMORY;
+	bm_status status;
+	if (base_is_folder(folder))
+		status = data_pack_open(folder, &c->pack, err);
+	else
+		status = base_fail(err, BM_ERR_NOT_FOUND, "'%s' has no preprocessed images yet; run 'brainmri preprocess %s' first",
+			c->folder, c->folder);
+	c->have_pack = status == BM_OK;
+	base_free(folder);
+	return status;
+}
+
+bm_status phase_need_split(phase_context *c, bm_error *err)
+{
+	char *path;
+	if (c->have_split)
+		return BM_OK;
+	bm_status status = phase_need_pack(c, err);
+	if (status != BM_OK)
+		return status;
+	status = find(c, "split.csv", "preprocess", &path, err);
+	if (status != BM_OK)
+		return status;
+	status = data_split_read(path, c->pack.count, &c->split, err);
+	base_free(path);
+	c->have_split = status == BM_OK;
+	return status;
+}
+
+bm_status phase_need_history(phase_context *c, bm_error *err)
+{
+	char *path;
+	if (c->have_history)
+		return BM_OK;
+	bm_status status = find(c, "training_history.json", "train", &path, err);
+	if (status != BM_OK)
+		return status;
+	status = train_history_read(path, &c->history, err);
+	base_free(path);
+	c->have_history = status == BM_OK;
+	return status;
+}
+
+bm_status phase_need_metrics(phase_context *c, bm_error *err)
+{
+	char *path;
+	if (c->have_metrics)
+		return BM_OK;
+	bm_status status = find(c, "evaluation_metrics.json", "evaluate", &path, err);
+	if (status != BM_OK)
+		return status;
+	status = evaluate_metrics_read(path, &c->metrics, err);
+	base_free(path);
+	c->have_metrics = status == BM_OK;
+	return status;
+}
+
+/* The classes are those of the pack, or before there is one those of the listing. */
+static bm_status class_names(phase_context *c, int *count, char ***names, bm_error *err)
+{
+	bm_status status = c->have_pack ? BM_OK : phase_need_set(c, err);
+	if (status != BM_OK)
+		return status;
+	*count = c->have_pack ? c->pack.class_count : c->set.class_count;
+	*names = c->have_pack ? c->pack.class_names : c->set.class_names;
+	return BM_OK;
+}
+
+bm_status phase_need_network(phase_context *c, bm_error *err)
+{
+	if (c->have_network)
+		return BM_OK;
+	int count;
+	char **names;
+	bm_status status = class_names(c, &count, &names, err);
+	if (status != BM_OK)
+		return status;
+	model_options options = {.width = c->config.width,
+		.image_size = c->config.image_size,
+		.channels = 3,
+		.head = c->config.head,
+		.classes = count};
+	bool scratch = strcmp(c->config.plan.name, "scratch") == 0;
+	status = model_create(&options, (const char *const *)names, scratch, c->config.seed, &c->network, err);
+	c->have_network = status == BM_OK;
+	return status;
+}
+
+void phase_best_model(const phase_context *c, char name[64], int *image_size)
+{
+	snprintf(name, 64, "best_model_stage%d.keras", c->history.best_stage);
+	*image_size = c->config.image_size;
+	for (int i = 0; i < c->config.plan.count; i++)
+		if (c->config.plan.stages[i].number == c->history.best_stage)
+			*image_size = c->config.plan.stages[i].image_size;
+}

@@ -1,0 +1,69 @@
+/* Phase 8: training, by the plan. What it prints comes from train/. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "phases/phases.h"
+#include "report/figures.h"
+#include "report/tables.h"
+
+static void history_to_json(phase_context *c)
+{
+	const train_history *h = &c->history;
+	json_t *epochs = json_array();
+	for (size_t i = 0; i < h->count; i++) {
+		const train_epoch *e = &h->epochs[i];
+		json_t *one = json_object();
+		phase_put_int(c, one, "stage", e->stage);
+		phase_put_int(c, one, "epoch", e->epoch);
+		phase_put_real(c, one, "loss", e->loss);
+		phase_put_real(c, one, "accuracy", e->accuracy);
+		phase_put_real(c, one, "val_loss", e->val_loss);
+		phase_put_real(c, one, "val_accuracy", e->val_accuracy);
+		phase_put_real(c, one, "learning_rate", e->learning_rate);
+		phase_put_real(c, one, "seconds", e->seconds);
+		phase_put_real(c, one, "ms_per_step", e->ms_per_step);
+		phase_put_real(c, one, "images_per_second", e->images_per_second);
+		json_array_append_new(epochs, one);
+	}
+	phase_put(c, NULL, "epochs", epochs);
+	phase_put_int(c, NULL, "best_stage", h->best_stage);
+	phase_put_int(c, NULL, "best_epoch", h->best_epoch);
+	phase_put_real(c, NULL, "training_seconds", h->seconds);
+	phase_put_text(c, NULL, "plan", c->config.plan.name);
+	for (int p = 0; p < DATA_PART_COUNT; p++)
+		phase_put_int(c, NULL, data_part_name(p), (long long)c->split.count[p]);
+}
+
+/* In a command of its own, phase 8 does phase 7's work first, silently: the network depends on the configuration only. */
+static bm_status prepare(phase_context *c, bm_error *err)
+{
+	bool head_taken;
+	bm_status status = phase_need_split(c, err);
+	if (status != BM_OK || c->have_network)
+		return status;
+	status = phase_need_network(c, err);
+	if (status == BM_OK && c->config.weights)
+		status = model_load_weights(&c->network, c->config.weights, &head_taken, err);
+	return status;
+}
+
+bm_status phase_train(phase_context *c, bm_error *err)
+{
+	bm_status status = prepare(c, err);
+	if (status != BM_OK)
+		return status;
+	train_options options = {
+		.run_folder = c->folder, .seed = c->config.seed, .threads = c->threads, .resume = c->options.resume};
+	train_history_free(&c->history);
+	c->have_history = false;
+	status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer, &c->history, err);
+	if (status != BM_OK)
+		return status;
+	c->have_history = true;
+	status = phase_save_config(c, err); /* a time budget became epochs */
+	if (status != BM_OK)
+		return status;
+	history_to_json(c);
+	return phase_figure(c, report_figure_history(c->figures, &c->history, err), "training_history", err);
+}
