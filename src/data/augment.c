@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define CLONES
-#endif
+#include "data/clones.h"
 
 bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 {
@@ -37,13 +32,13 @@ bool data_augmentation_is_none(const data_augmentation *a)
 	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 && a->contrast == 0;
 }
 
-CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
+DATA_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = (float)pixels[i] / 255.0f;
 }
 
-CLONES static void convert3(const uint8_t *restrict pixels, size_t count, float *restrict out)
+DATA_CLONES static void convert3(const uint8_t *restrict pixels, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
 		float value = (float)pixels[i] / 255.0f;
@@ -64,13 +59,14 @@ void data_pixels_to_floats(const uint8_t *pixels, int size, int channels, float 
 
 /* quads[y + 1][x + 1] holds pixels (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), with 0 outside: one load fetches all that
  * bilinear interpolation wants, and 32-bit loads can be gathered by vector units. */
-CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_t *restrict quads)
+DATA_CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_t *restrict quads)
 {
 	size_t n = (size_t)size, side = n + 2;
 	for (size_t y = 0; y < side; y++) {
 		uint32_t *restrict row = quads + y * side;
 		/* Of the four, the upper two are in row y - 1, the lower two in row y. */
-		const uint8_t *up = y >= 1 && y <= n ? pixels + (y - 1) * n : NULL, *down = y < n ? pixels + y * n : NULL;
+		const uint8_t *up = y >= 1 && y <= n ? pixels + (y - 1) * n : NULL,
+			      *down = y < n ? pixels + y * n : NULL;
 		if (!up && !down) {
 			memset(row, 0, side * sizeof *row);
 			continue;
@@ -78,7 +74,8 @@ CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_
 		row[0] = (up ? (uint32_t)up[0] << 8 : 0) | (down ? (uint32_t)down[0] << 24 : 0);
 		if (up && down) {
 			for (size_t x = 0; x + 1 < n; x++)
-				row[x + 1] = (uint32_t)up[x] | (uint32_t)up[x + 1] << 8 | (uint32_t)down[x] << 16 | (uint32_t)down[x + 1] << 24;
+				row[x + 1] = (uint32_t)up[x] | (uint32_t)up[x + 1] << 8 | (uint32_t)down[x] << 16 |
+					     (uint32_t)down[x + 1] << 24;
 		} else if (up) {
 			for (size_t x = 0; x + 1 < n; x++)
 				row[x + 1] = (uint32_t)up[x] | (uint32_t)up[x + 1] << 8;
@@ -91,7 +88,7 @@ CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_
 	}
 }
 
-CLONES static uint64_t sum_pixels(const uint8_t *pixels, size_t count)
+DATA_CLONES static uint64_t sum_pixels(const uint8_t *pixels, size_t count)
 {
 	uint64_t total = 0;
 	/* 32 bits hold the sum of 2^24 pixels. */
@@ -111,7 +108,8 @@ struct warp {
 	float scale, offset;
 };
 
-CLONES static void warp_row(const uint32_t *restrict quads, int size, const struct warp *w, int y, float *restrict out)
+DATA_CLONES static void warp_row(const uint32_t *restrict quads, int size, const struct warp *w, int y,
+				 float *restrict out)
 {
 	const int side = size + 2;
 	/* One is added: the quads begin at pixel -1. At 0 and size + 1 the weight of what is inside the image is 0. */
@@ -135,7 +133,8 @@ CLONES static void warp_row(const uint32_t *restrict quads, int size, const stru
 	}
 }
 
-CLONES static void adjust(const uint8_t *restrict pixels, size_t count, float scale, float offset, float *restrict out)
+DATA_CLONES static void adjust(const uint8_t *restrict pixels, size_t count, float scale, float offset,
+			       float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
 		float value = (float)pixels[i] * scale + offset;
@@ -144,7 +143,7 @@ CLONES static void adjust(const uint8_t *restrict pixels, size_t count, float sc
 	}
 }
 
-CLONES static void triple(const float *restrict row, size_t count, float *restrict out)
+DATA_CLONES static void triple(const float *restrict row, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
 		out[3 * i] = row[i];
@@ -153,14 +152,17 @@ CLONES static void triple(const float *restrict row, size_t count, float *restri
 	}
 }
 
-void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random, data_scratch *scratch, float *out)
+void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random,
+		  data_scratch *scratch, float *out)
 {
 	/* All numbers are drawn in any case, so that turning one change off leaves the others as they were. */
 	bool flip = base_random_u32(random) & 1;
 	float angle = base_random_range(random, -1, 1) * a->rotation * (float)(3.14159265358979 / 180);
-	float shift_x = base_random_range(random, -1, 1) * a->shift * (float)size, shift_y = base_random_range(random, -1, 1) * a->shift * (float)size;
+	float shift_x = base_random_range(random, -1, 1) * a->shift * (float)size,
+	      shift_y = base_random_range(random, -1, 1) * a->shift * (float)size;
 	float zoom = 1 + base_random_range(random, -1, 1) * a->zoom;
-	float brightness = base_random_range(random, -1, 1) * a->brightness, contrast = 1 + base_random_range(random, -1, 1) * a->contrast;
+	float brightness = base_random_range(random, -1, 1) * a->brightness,
+	      contrast = 1 + base_random_range(random, -1, 1) * a->contrast;
 	size_t n = (size_t)size, count = n * n;
 	flip = flip && a->flip;
 	/* Contrast about the image's mean, as Keras' RandomContrast. */

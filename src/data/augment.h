@@ -8,7 +8,7 @@
 /* What one worker needs besides its input and output. */
 typedef struct data_scratch {
 	uint32_t *quads; /* [size + 2][size + 2]: each with its right, lower and lower right neighbour */
-	float *row;      /* [size] */
+	float *row;	 /* [size] */
 } data_scratch;
 bm_status data_scratch_create(int size, data_scratch *out, bm_error *err);
 void data_scratch_free(data_scratch *scratch); /* safe on a zeroed one */
@@ -17,7 +17,8 @@ void data_scratch_free(data_scratch *scratch); /* safe on a zeroed one */
 bool data_augmentation_is_none(const data_augmentation *a);
 
 /* pixels [size][size] to out [size][size][channels] in [0,1], changed within the ranges of `a` by numbers drawn from `random`. */
-void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random, data_scratch *scratch, float *out);
+void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random,
+		  data_scratch *scratch, float *out);
 
 /* The same without a change: pixel / 255. */
 void data_pixels_to_floats(const uint8_t *pixels, int size, int channels, float *out);

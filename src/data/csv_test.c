@@ -4,8 +4,18 @@
 
 static void any_text_comes_back(void **state)
 {
-	static const char *const fields[] = {"plain", "with, comma", "with \"quotes\"", "\"", "", "two\nlines", "carriage\rreturn",
-					     "M\xc3\xbcnchen \xe2\x80\x94 \xf0\x9f\xa7\xa0", " blanks ", ",", "\"\"", "bytes \xff\xfe"};
+	static const char *const fields[] = {"plain",
+					     "with, comma",
+					     "with \"quotes\"",
+					     "\"",
+					     "",
+					     "two\nlines",
+					     "carriage\rreturn",
+					     "M\xc3\xbcnchen \xe2\x80\x94 \xf0\x9f\xa7\xa0",
+					     " blanks ",
+					     ",",
+					     "\"\"",
+					     "bytes \xff\xfe"};
 	enum { COUNT = sizeof fields / sizeof *fields };
 	base_text text = {0};
 	char *found[COUNT];

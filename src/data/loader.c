@@ -33,24 +33,24 @@ struct data_loader {
 	const data_pack *pack;
 	data_loader_options options;
 	size_t count, batches;
-	size_t *indices;       /* [count], into the pack */
-	size_t *order;         /* [count], positions of this epoch: into indices */
-	uint8_t *resized;      /* [count][size][size], in the order of indices; NULL: the pack has this size */
-	struct slot *slots;    /* batch b is made in slots[b % slot_count] */
+	size_t *indices;    /* [count], into the pack */
+	size_t *order;	    /* [count], positions of this epoch: into indices */
+	uint8_t *resized;   /* [count][size][size], in the order of indices; NULL: the pack has this size */
+	struct slot *slots; /* batch b is made in slots[b % slot_count] */
 	size_t slot_count;
 	struct worker *workers; /* [options.threads] */
 	int scratches, started; /* how many workers have one */
-	bool locks; /* the three below exist */
+	bool locks;		/* the three below exist */
 
 	pthread_mutex_t lock; /* guards what follows, the slots' `made`, and order between epochs */
 	pthread_cond_t work, ready;
-	bool quit, running;   /* running: pieces may be taken */
+	bool quit, running; /* running: pieces may be taken */
 	uint64_t epoch;
-	size_t next_batch;    /* whose pieces are being handed out */
-	int next_piece;       /* first image in it that was not handed out */
-	size_t given;         /* the first batch that the consumer did not give back; with `holds` it reads it now */
+	size_t next_batch; /* whose pieces are being handed out */
+	int next_piece;	   /* first image in it that was not handed out */
+	size_t given;	   /* the first batch that the consumer did not give back; with `holds` it reads it now */
 	bool holds;
-	int busy;             /* workers in a piece */
+	int busy; /* workers in a piece */
 	double waited;
 };
 
@@ -82,7 +82,8 @@ static void make_piece(const data_loader *l, struct slot *slot, size_t batch, in
 			data_pixels_to_floats(pixels, o->image_size, o->channels, out);
 			continue;
 		}
-		base_random random = base_random_make(o->seed, base_random_mix(base_random_mix(CHANGE, l->epoch), position));
+		base_random random =
+			base_random_make(o->seed, base_random_mix(base_random_mix(CHANGE, l->epoch), position));
 		data_augment(pixels, o->image_size, o->channels, &o->augmentation, &random, scratch, out);
 	}
 }
@@ -135,28 +136,34 @@ static void halt(data_loader *l)
 
 /* ---- making and freeing ---- */
 
-static bm_status check(const data_pack *pack, const size_t *indices, size_t count, const data_loader_options *o, bm_error *err)
+static bm_status check(const data_pack *pack, const size_t *indices, size_t count, const data_loader_options *o,
+		       bm_error *err)
 {
 	const data_augmentation *a = &o->augmentation;
 	if (count == 0)
 		return base_fail(err, BM_ERR_DATA, "there are no images to make batches of; look at the split");
 	if (o->batch < 1 || o->batch > 1 << 16)
-		return base_fail(err, BM_ERR_USAGE, "a batch of %d images is not possible; choose 1 to 65536", o->batch);
+		return base_fail(err, BM_ERR_USAGE, "a batch of %d images is not possible; choose 1 to 65536",
+				 o->batch);
 	if (o->image_size < 8 || o->image_size > SIZE_MAX_PIXELS)
-		return base_fail(err, BM_ERR_USAGE, "images of %d x %d pixels are not possible; choose 8 to %d", o->image_size, o->image_size,
-				 SIZE_MAX_PIXELS);
+		return base_fail(err, BM_ERR_USAGE, "images of %d x %d pixels are not possible; choose 8 to %d",
+				 o->image_size, o->image_size, SIZE_MAX_PIXELS);
 	if (o->channels != 1 && o->channels != 3)
 		return base_fail(err, BM_ERR_USAGE, "%d channels are not possible; choose 1 or 3", o->channels);
 	if (o->threads < 0 || o->ahead < 0 || o->ahead > 1024)
-		return base_fail(err, BM_ERR_USAGE, "%d worker threads and %d batches ahead are not possible", o->threads, o->ahead);
+		return base_fail(err, BM_ERR_USAGE, "%d worker threads and %d batches ahead are not possible",
+				 o->threads, o->ahead);
 	/* Written so that NaN fails. */
-	if (!(a->zoom >= 0 && a->zoom < 1) || !(a->shift >= 0 && a->shift <= 1) || !(a->rotation >= 0 && a->rotation <= 180) ||
-	    !(a->brightness >= 0 && a->brightness <= 1) || !(a->contrast >= 0 && a->contrast <= 1))
+	if (!(a->zoom >= 0 && a->zoom < 1) || !(a->shift >= 0 && a->shift <= 1) ||
+	    !(a->rotation >= 0 && a->rotation <= 180) || !(a->brightness >= 0 && a->brightness <= 1) ||
+	    !(a->contrast >= 0 && a->contrast <= 1))
 		return base_fail(err, BM_ERR_USAGE,
-				 "an augmentation range is not possible; rotation is 0 to 180 degrees, shift, brightness and contrast 0 to 1, zoom below 1");
+				 "an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
+				 "brightness and contrast 0 to 1, zoom below 1");
 	for (size_t i = 0; i < count; i++) {
 		if (indices[i] >= pack->count)
-			return base_fail(err, BM_ERR_DATA, "image %zu is not in the pack of %zu; make the split again", indices[i], pack->count);
+			return base_fail(err, BM_ERR_DATA, "image %zu is not in the pack of %zu; make the split again",
+					 indices[i], pack->count);
 	}
 	return BM_OK;
 }
@@ -166,9 +173,14 @@ static bm_status resize_one(void *arg, int worker, size_t member, bm_error *err)
 	data_loader *l = arg;
 	size_t side = (size_t)l->pack->side, size = (size_t)l->options.image_size;
 	/* image_resize does not write to its input. */
-	image in = {.width = l->pack->side, .height = l->pack->side, .channels = 1,
+	image in = {.width = l->pack->side,
+		    .height = l->pack->side,
+		    .channels = 1,
 		    .pixels = (uint8_t *)(uintptr_t)(l->pack->images + l->indices[member] * side * side)};
-	image out = {.width = l->options.image_size, .height = l->options.image_size, .channels = 1, .pixels = l->resized + member * size * size};
+	image out = {.width = l->options.image_size,
+		     .height = l->options.image_size,
+		     .channels = 1,
+		     .pixels = l->resized + member * size * size};
 	(void)worker;
 	return image_resize(&in, &out, err);
 }
@@ -176,7 +188,8 @@ static bm_status resize_one(void *arg, int worker, size_t member, bm_error *err)
 static bm_status make_slots(data_loader *l, bm_error *err)
 {
 	const data_loader_options *o = &l->options;
-	size_t batch = (size_t)o->batch, floats = batch * (size_t)o->image_size * (size_t)o->image_size * (size_t)o->channels;
+	size_t batch = (size_t)o->batch,
+	       floats = batch * (size_t)o->image_size * (size_t)o->image_size * (size_t)o->channels;
 	l->slots = base_calloc(l->slot_count, sizeof *l->slots, "batches", err);
 	if (!l->slots)
 		return BM_ERR_MEMORY;
@@ -208,12 +221,14 @@ static bm_status start_workers(data_loader *l, bm_error *err)
 			break;
 	}
 	if (l->started == 0)
-		return base_fail(err, BM_ERR_MEMORY, "cannot start a loader thread: the system allows no more threads; close other programs");
+		return base_fail(
+			err, BM_ERR_MEMORY,
+			"cannot start a loader thread: the system allows no more threads; close other programs");
 	return BM_OK;
 }
 
-bm_status data_loader_create(const data_pack *pack, const size_t *indices, size_t count, const data_loader_options *options, data_loader **out,
-			     bm_error *err)
+bm_status data_loader_create(const data_pack *pack, const size_t *indices, size_t count,
+			     const data_loader_options *options, data_loader **out, bm_error *err)
 {
 	*out = NULL;
 	bm_status status = check(pack, indices, count, options, err);
@@ -239,7 +254,8 @@ bm_status data_loader_create(const data_pack *pack, const size_t *indices, size_
 		goto failed;
 	memcpy(l->indices, indices, count * sizeof *indices);
 	if (options->image_size != pack->side) {
-		l->resized = base_malloc(count, (size_t)options->image_size * (size_t)options->image_size, "resized images", err);
+		l->resized = base_malloc(count, (size_t)options->image_size * (size_t)options->image_size,
+					 "resized images", err);
 		if (!l->resized)
 			goto failed;
 		status = base_parallel(l->options.threads, count, resize_one, l, err);
@@ -305,8 +321,10 @@ size_t data_loader_batches(const data_loader *l)
 bm_status data_loader_start(data_loader *l, uint64_t epoch, size_t first_batch, bm_error *err)
 {
 	if (first_batch > l->batches)
-		return base_fail(err, BM_ERR_USAGE, "an epoch of %zu batches cannot begin at batch %zu; the checkpoint belongs to other data", l->batches,
-				 first_batch);
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"an epoch of %zu batches cannot begin at batch %zu; the checkpoint belongs to other data",
+			l->batches, first_batch);
 	pthread_mutex_lock(&l->lock);
 	halt(l);
 	for (size_t i = 0; i < l->count; i++)
@@ -334,7 +352,8 @@ bm_status data_loader_next(data_loader *l, const data_batch **batch, bm_error *e
 	pthread_mutex_lock(&l->lock);
 	if (!l->running) {
 		pthread_mutex_unlock(&l->lock);
-		return base_fail(err, BM_ERR_INTERNAL, "a batch is asked for before an epoch was begun; please report this");
+		return base_fail(err, BM_ERR_INTERNAL,
+				 "a batch is asked for before an epoch was begun; please report this");
 	}
 	if (l->holds) {
 		/* The slot is free again; its next batch begins with `made` at 0. */
@@ -369,7 +388,8 @@ bm_status data_image_to_floats(const uint8_t *pixels, int side, int size, int ch
 	image resized = {0};
 	bm_status status = BM_OK;
 	if (side < 1 || size < 1 || (channels != 1 && channels != 3))
-		return base_fail(err, BM_ERR_USAGE, "an image of %d pixels cannot become %d x %d x %d", side, size, size, channels);
+		return base_fail(err, BM_ERR_USAGE, "an image of %d pixels cannot become %d x %d x %d", side, size,
+				 size, channels);
 	if (side != size) {
 		/* image_resize does not write to its input. */
 		image in = {.width = side, .height = side, .channels = 1, .pixels = (uint8_t *)(uintptr_t)pixels};

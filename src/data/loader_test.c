@@ -7,7 +7,8 @@
 
 enum { IMAGES = 43, SIDE = 64 };
 
-static const data_augmentation everything = {.flip = true, .rotation = 15, .shift = 0.06f, .zoom = 0.12f, .brightness = 0.1f, .contrast = 0.2f};
+static const data_augmentation everything = {
+	.flip = true, .rotation = 15, .shift = 0.06f, .zoom = 0.12f, .brightness = 0.1f, .contrast = 0.2f};
 static data_pack pack;
 static size_t all[IMAGES];
 
@@ -108,7 +109,8 @@ static void three_equal_channels_of_another_size(void **state)
 
 static void shuffled_and_filled_up(void **state)
 {
-	data_loader_options options = {.batch = 10, .image_size = SIDE, .channels = 1, .shuffle = true, .seed = 3, .threads = 2};
+	data_loader_options options = {
+		.batch = 10, .image_size = SIDE, .channels = 1, .shuffle = true, .seed = 3, .threads = 2};
 	struct epoch epoch, other;
 	size_t seen[IMAGES] = {0}, moved = 0, differ = 0;
 	(void)state;
@@ -140,7 +142,12 @@ static void shuffled_and_filled_up(void **state)
 
 static void same_bytes_with_any_number_of_threads(void **state)
 {
-	data_loader_options options = {.batch = 9, .image_size = 48, .channels = 3, .shuffle = true, .seed = 12, .threads = 1,
+	data_loader_options options = {.batch = 9,
+				       .image_size = 48,
+				       .channels = 3,
+				       .shuffle = true,
+				       .seed = 12,
+				       .threads = 1,
 				       .augmentation = everything};
 	struct epoch first, other;
 	(void)state;
@@ -168,14 +175,21 @@ static void same_bytes_with_any_number_of_threads(void **state)
 
 static void begun_in_the_middle(void **state)
 {
-	data_loader_options options = {.batch = 8, .image_size = 48, .channels = 1, .shuffle = true, .seed = 1, .threads = 2, .augmentation = everything};
+	data_loader_options options = {.batch = 8,
+				       .image_size = 48,
+				       .channels = 1,
+				       .shuffle = true,
+				       .seed = 1,
+				       .threads = 2,
+				       .augmentation = everything};
 	struct epoch whole, tail;
 	(void)state;
 	run(&options, 7, 0, &whole);
 	for (size_t first = 1; first <= whole.batches; first++) {
 		run(&options, 7, first, &tail);
 		assert_int_equal(tail.batches, whole.batches - first);
-		assert_memory_equal(tail.images, whole.images + first * 8 * 48 * 48, tail.count * 48 * 48 * sizeof(float));
+		assert_memory_equal(tail.images, whole.images + first * 8 * 48 * 48,
+				    tail.count * 48 * 48 * sizeof(float));
 		assert_memory_equal(tail.indices, whole.indices + first * 8, tail.count * sizeof(size_t));
 		drop(&tail);
 	}
@@ -185,7 +199,13 @@ static void begun_in_the_middle(void **state)
 /* One loader, epoch after epoch, also left in the middle with workers busy. */
 static void epochs_one_after_another(void **state)
 {
-	data_loader_options options = {.batch = 5, .image_size = 48, .channels = 1, .shuffle = true, .seed = 1, .threads = 3, .augmentation = everything};
+	data_loader_options options = {.batch = 5,
+				       .image_size = 48,
+				       .channels = 1,
+				       .shuffle = true,
+				       .seed = 1,
+				       .threads = 3,
+				       .augmentation = everything};
 	data_loader *loader = NULL;
 	const data_batch *batch;
 	struct epoch expected;
@@ -201,7 +221,8 @@ static void epochs_one_after_another(void **state)
 		for (size_t b = first; b < expected.batches && b < first + 3 + epoch; b++) {
 			assert_int_equal(data_loader_next(loader, &batch, &err), BM_OK);
 			assert_non_null(batch);
-			assert_memory_equal(batch->images, expected.images + b * 5 * 48 * 48, 5 * 48 * 48 * sizeof(float));
+			assert_memory_equal(batch->images, expected.images + b * 5 * 48 * 48,
+					    5 * 48 * 48 * sizeof(float));
 			assert_memory_equal(batch->labels, expected.labels + b * 5, 5 * sizeof(int));
 		}
 		drop(&expected);
@@ -219,8 +240,15 @@ static void epochs_one_after_another(void **state)
 
 static void within_range_and_changed(void **state)
 {
-	data_loader_options options = {.batch = 8, .image_size = SIDE, .channels = 1, .shuffle = true, .seed = 1, .threads = 2,
-				       .augmentation = {.flip = true, .rotation = 180, .shift = 1, .zoom = 0.9f, .brightness = 1, .contrast = 1}};
+	data_loader_options options = {
+		.batch = 8,
+		.image_size = SIDE,
+		.channels = 1,
+		.shuffle = true,
+		.seed = 1,
+		.threads = 2,
+		.augmentation = {
+			.flip = true, .rotation = 180, .shift = 1, .zoom = 0.9f, .brightness = 1, .contrast = 1}};
 	struct epoch epoch;
 	(void)state;
 	for (uint64_t number = 0; number < 10; number++) {
@@ -268,7 +296,8 @@ static void flipped_half_the_time(void **state)
 		bool same = true, mirrored = true;
 		for (int i = 0; i < SIDE * SIDE; i++) {
 			same &= fabsf(out[i] - (float)pack.images[i] / 255) < 1e-6f;
-			mirrored &= fabsf(out[i] - (float)pack.images[i / SIDE * SIDE + SIDE - 1 - i % SIDE] / 255) < 1e-6f;
+			mirrored &=
+				fabsf(out[i] - (float)pack.images[i / SIDE * SIDE + SIDE - 1 - i % SIDE] / 255) < 1e-6f;
 		}
 		assert_true(same != mirrored);
 		flipped += mirrored;
@@ -388,7 +417,8 @@ static void refused(void **state)
 
 static void memory_runs_out(void **state)
 {
-	data_loader_options options = {.batch = 4, .image_size = 48, .channels = 3, .threads = 1, .augmentation = everything};
+	data_loader_options options = {
+		.batch = 4, .image_size = 48, .channels = 3, .threads = 1, .augmentation = everything};
 	bool done = false;
 	(void)state;
 	for (long n = 0; !done && n < 2000; n++) {
@@ -410,18 +440,12 @@ static void memory_runs_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_image_once_in_order),
-		cmocka_unit_test(three_equal_channels_of_another_size),
-		cmocka_unit_test(shuffled_and_filled_up),
-		cmocka_unit_test(same_bytes_with_any_number_of_threads),
-		cmocka_unit_test(begun_in_the_middle),
-		cmocka_unit_test(epochs_one_after_another),
-		cmocka_unit_test(within_range_and_changed),
-		cmocka_unit_test(nothing_changes_nothing),
-		cmocka_unit_test(flipped_half_the_time),
-		cmocka_unit_test(geometry),
-		cmocka_unit_test(brightness_and_contrast),
-		cmocka_unit_test(refused),
+		cmocka_unit_test(each_image_once_in_order), cmocka_unit_test(three_equal_channels_of_another_size),
+		cmocka_unit_test(shuffled_and_filled_up),   cmocka_unit_test(same_bytes_with_any_number_of_threads),
+		cmocka_unit_test(begun_in_the_middle),	    cmocka_unit_test(epochs_one_after_another),
+		cmocka_unit_test(within_range_and_changed), cmocka_unit_test(nothing_changes_nothing),
+		cmocka_unit_test(flipped_half_the_time),    cmocka_unit_test(geometry),
+		cmocka_unit_test(brightness_and_contrast),  cmocka_unit_test(refused),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests_name("data/loader", tests, setup, teardown);

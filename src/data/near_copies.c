@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "data/clones.h"
 #include "data/split.h"
 
 /* All pairs of n images would be n^2 / 2 products of 2304 numbers. A cheap upper bound comes first: split each normalised thumbnail
@@ -17,18 +18,12 @@ enum {
 	BLOCK = 4,
 	BLOCKS = (SIDE / BLOCK) * (SIDE / BLOCK),
 	SHORT = BLOCKS + 1, /* length of the vectors of the bound */
-	PANEL = 32,         /* images whose short vectors lie side by side */
-	ROWS = 4,           /* images of one panel that are multiplied with another at once */
+	PANEL = 32,	    /* images whose short vectors lie side by side */
+	ROWS = 4,	    /* images of one panel that are multiplied with another at once */
 };
 
 /* Rounding may take this much off a bound. */
 static const float MARGIN = 1e-4f;
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define CLONES
-#endif
 
 struct pair {
 	size_t a, b;
@@ -42,8 +37,8 @@ struct pairs {
 struct search {
 	const data_pack *pack;
 	const base_observer *observer;
-	float *thumbs;  /* [count][PIXELS], mean-free, of length 1 (or 0: a constant image) */
-	float *shorts;  /* [panels][SHORT][PANEL] */
+	float *thumbs; /* [count][PIXELS], mean-free, of length 1 (or 0: a constant image) */
+	float *shorts; /* [panels][SHORT][PANEL] */
 	size_t panels;
 	struct pairs *found; /* [panels]: of the rows of one panel */
 	atomic_llong done;
@@ -57,7 +52,9 @@ static bm_status make_thumb(void *arg, int worker, size_t index, bm_error *err)
 	uint8_t pixels[PIXELS];
 	size_t size = (size_t)pack->side * (size_t)pack->side;
 	/* image_resize does not write to its input. */
-	const image in = {.width = pack->side, .height = pack->side, .channels = 1,
+	const image in = {.width = pack->side,
+			  .height = pack->side,
+			  .channels = 1,
 			  .pixels = (uint8_t *)(uintptr_t)(pack->images + index * size)};
 	image out = {.width = SIDE, .height = SIDE, .channels = 1, .pixels = pixels};
 	(void)worker;
@@ -66,7 +63,8 @@ static bm_status make_thumb(void *arg, int worker, size_t index, bm_error *err)
 		status = image_resize(&in, &out, err);
 	if (status != BM_OK)
 		return status;
-	float *thumb = search->thumbs + index * PIXELS, *bound = search->shorts + index / PANEL * (SHORT * PANEL) + index % PANEL;
+	float *thumb = search->thumbs + index * PIXELS,
+	      *bound = search->shorts + index / PANEL * (SHORT * PANEL) + index % PANEL;
 	double sum = 0, squares = 0, rest = 0;
 	for (int i = 0; i < PIXELS; i++)
 		sum += pixels[i];
@@ -93,7 +91,8 @@ static bm_status make_thumb(void *arg, int worker, size_t index, bm_error *err)
 }
 
 /* out[r][c] = sum over k of rows[k][r] * columns[k][c]: the bounds of ROWS images of one panel with all of another. */
-CLONES static void bounds(const float *restrict rows, const float *restrict columns, float out[restrict ROWS][PANEL])
+DATA_CLONES static void bounds(const float *restrict rows, const float *restrict columns,
+			       float out[restrict ROWS][PANEL])
 {
 	float sums[ROWS][PANEL] = {{0}};
 	for (int k = 0; k < SHORT; k++) {
@@ -107,7 +106,7 @@ CLONES static void bounds(const float *restrict rows, const float *restrict colu
 }
 
 /* The inner product of two thumbnails, in 64 fixed partial sums. */
-CLONES static float product(const float *restrict a, const float *restrict b)
+DATA_CLONES static float product(const float *restrict a, const float *restrict b)
 {
 	float sums[64] = {0}, total = 0;
 	_Static_assert(PIXELS % 64 == 0, "whole partial sums");
@@ -136,11 +135,14 @@ static bm_status compare_panels(void *arg, int worker, size_t first, bm_error *e
 			bounds(mine + row, others, out);
 			for (size_t i = 0; i < ROWS * PANEL; i++) {
 				size_t a = first * PANEL + row + i / PANEL, b = second * PANEL + i % PANEL;
-				if (out[i / PANEL][i % PANEL] <= DATA_NEAR_COPY_CORRELATION - MARGIN || b <= a || b >= count)
+				if (out[i / PANEL][i % PANEL] <= DATA_NEAR_COPY_CORRELATION - MARGIN || b <= a ||
+				    b >= count)
 					continue;
-				if (product(search->thumbs + a * PIXELS, search->thumbs + b * PIXELS) <= DATA_NEAR_COPY_CORRELATION)
+				if (product(search->thumbs + a * PIXELS, search->thumbs + b * PIXELS) <=
+				    DATA_NEAR_COPY_CORRELATION)
 					continue;
-				status = base_grow(&found->items, &found->capacity, found->count, sizeof *found->items, "near-copies", err);
+				status = base_grow(&found->items, &found->capacity, found->count, sizeof *found->items,
+						   "near-copies", err);
 				if (status != BM_OK)
 					return status;
 				found->items[found->count++] = (struct pair){a, b};
@@ -149,11 +151,12 @@ static bm_status compare_panels(void *arg, int worker, size_t first, bm_error *e
 	}
 	long long done = atomic_fetch_add(&search->done, 1) + 1;
 	if (worker == 0)
-		base_report_progress(search->observer, &(base_progress){.what = "Looking for near-copies",
-									.unit = "rows",
-									.done = done < (long long)search->panels ? done : done - 1,
-									.total = (long long)search->panels,
-									.seconds = base_now() - search->start});
+		base_report_progress(search->observer,
+				     &(base_progress){.what = "Looking for near-copies",
+						      .unit = "rows",
+						      .done = done < (long long)search->panels ? done : done - 1,
+						      .total = (long long)search->panels,
+						      .seconds = base_now() - search->start});
 	return BM_OK;
 }
 
@@ -231,9 +234,11 @@ static bm_status count_groups(data_near_copies *copies, bm_error *err)
 	return BM_OK;
 }
 
-bm_status data_find_near_copies(const data_pack *pack, int threads, const base_observer *observer, data_near_copies *out, bm_error *err)
+bm_status data_find_near_copies(const data_pack *pack, int threads, const base_observer *observer,
+				data_near_copies *out, bm_error *err)
 {
-	struct search search = {.pack = pack, .observer = observer, .panels = (pack->count + PANEL - 1) / PANEL, .start = base_now()};
+	struct search search = {
+		.pack = pack, .observer = observer, .panels = (pack->count + PANEL - 1) / PANEL, .start = base_now()};
 	data_near_copies copies = {.count = pack->count};
 	bm_status status = BM_ERR_MEMORY;
 	*out = (data_near_copies){0};

@@ -5,7 +5,6 @@
 #include "base/random.h"
 #include "data/test_fixture.h"
 
-
 enum { SIDE = 96, COUNT = 60 };
 
 static void pack_of(uint8_t (*images)[SIDE * SIDE], data_set *set, data_pack *pack)
@@ -134,7 +133,8 @@ static void the_short_cut_misses_nothing(void **state)
 			if (product <= (double)DATA_NEAR_COPY_CORRELATION)
 				continue;
 			close_pairs++;
-			size_t low = expected[a] < expected[b] ? expected[a] : expected[b], high = expected[a] ^ expected[b] ^ low;
+			size_t low = expected[a] < expected[b] ? expected[a] : expected[b],
+			       high = expected[a] ^ expected[b] ^ low;
 			for (size_t i = 0; i < COUNT; i++) {
 				if (expected[i] == high)
 					expected[i] = low;

@@ -62,7 +62,8 @@ static bm_status read_description(const char *path, data_pack *pack, struct desc
 	json_t *root = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &where);
 	const char *format = json_string_value(json_object_get(root, "format"));
 	const char *preprocessing = json_string_value(json_object_get(root, "preprocessing"));
-	json_int_t count = json_integer_value(json_object_get(root, "count")), side = json_integer_value(json_object_get(root, "side"));
+	json_int_t count = json_integer_value(json_object_get(root, "count")),
+		   side = json_integer_value(json_object_get(root, "side"));
 	if (!root)
 		status = base_fail(err, BM_ERR_FORMAT, "it is no JSON: line %d: %s", where.line, where.text);
 	else if (!format || strcmp(format, DATA_PACK_FORMAT) != 0)
@@ -71,8 +72,8 @@ static bm_status read_description(const char *path, data_pack *pack, struct desc
 		status = base_fail(err, BM_ERR_FORMAT, "it is of version %lld, this program reads version %d",
 				   (long long)json_integer_value(json_object_get(root, "version")), DATA_PACK_VERSION);
 	else if (side < DATA_PACK_SIDE_MIN || side > DATA_PACK_SIDE_MAX)
-		status = base_fail(err, BM_ERR_FORMAT, "it has a side of %lld pixels, not %d to %d", (long long)side, DATA_PACK_SIDE_MIN,
-				   DATA_PACK_SIDE_MAX);
+		status = base_fail(err, BM_ERR_FORMAT, "it has a side of %lld pixels, not %d to %d", (long long)side,
+				   DATA_PACK_SIDE_MIN, DATA_PACK_SIDE_MAX);
 	else if (count < 1 || count > (1LL << 40) / (side * side))
 		status = base_fail(err, BM_ERR_FORMAT, "it counts %lld images", (long long)count);
 	else if (!json_hash(root, "content", &d->content) || !json_hash(root, "images", &d->images) || !preprocessing)
@@ -139,15 +140,18 @@ static bm_status read_images(const char *path, const struct description *d, data
 		return base_fail(err, BM_ERR_FORMAT, "its header is cut or too long");
 	memcpy(header, bytes + 10, length);
 	header[length] = '\0';
-	const char *type = npy_value(header, "'descr'"), *order = npy_value(header, "'fortran_order'"), *shape = npy_value(header, "'shape'");
+	const char *type = npy_value(header, "'descr'"), *order = npy_value(header, "'fortran_order'"),
+		   *shape = npy_value(header, "'shape'");
 	if (!type || (strncmp(type, "'|u1'", 5) != 0 && strncmp(type, "'u1'", 4) != 0))
 		return base_fail(err, BM_ERR_FORMAT, "its elements are not 8-bit numbers");
 	if (!order || strncmp(order, "False", 5) != 0)
 		return base_fail(err, BM_ERR_FORMAT, "its elements are not in C order");
 	if (!shape || !npy_shape(shape, (size_t[3]){d->count, (size_t)d->side, (size_t)d->side}))
-		return base_fail(err, BM_ERR_FORMAT, "its shape is not (%zu, %d, %d) as pack.json says", d->count, d->side, d->side);
+		return base_fail(err, BM_ERR_FORMAT, "its shape is not (%zu, %d, %d) as pack.json says", d->count,
+				 d->side, d->side);
 	if (pack->map.size != 10 + length + pixels)
-		return base_fail(err, BM_ERR_FORMAT, "it has %zu bytes, not %zu: it was cut or added to", pack->map.size, 10 + length + pixels);
+		return base_fail(err, BM_ERR_FORMAT, "it has %zu bytes, not %zu: it was cut or added to",
+				 pack->map.size, 10 + length + pixels);
 	pack->images = bytes + 10 + length;
 	return BM_OK;
 }
@@ -184,10 +188,11 @@ static bm_status read_row(char **fields, size_t i, data_pack *pack, bm_error *er
 	if (!number(fields[0], ~0ull, &index) || index != i)
 		return base_fail(err, BM_ERR_FORMAT, "row %zu has index '%.40s'", i, fields[0]);
 	if (!number(fields[1], (unsigned long long)pack->class_count, &label))
-		return base_fail(err, BM_ERR_FORMAT, "row %zu has label '%.40s', not 0 to %d", i, fields[1], pack->class_count - 1);
+		return base_fail(err, BM_ERR_FORMAT, "row %zu has label '%.40s', not 0 to %d", i, fields[1],
+				 pack->class_count - 1);
 	if (strcmp(fields[2], pack->class_names[label]) != 0)
-		return base_fail(err, BM_ERR_FORMAT, "row %zu: label %llu is class '%.40s', not '%.40s'", i, label, pack->class_names[label],
-				 fields[2]);
+		return base_fail(err, BM_ERR_FORMAT, "row %zu: label %llu is class '%.40s', not '%.40s'", i, label,
+				 pack->class_names[label], fields[2]);
 	if (!below_root(fields[3]))
 		return base_fail(err, BM_ERR_FORMAT, "row %zu has no path below the data set's folder", i);
 	if (!base_hash_parse(fields[4], &pack->hashes[i]))
@@ -210,8 +215,10 @@ static bm_status read_manifest(const char *path, data_pack *pack, bm_error *err)
 	size_t title = strlen(DATA_PACK_COLUMNS);
 	data_csv csv = {.at = (char *)bytes, .end = (char *)bytes + size};
 	/* The shortest row, so that a count without rows cannot make the program ask for a terabyte. */
-	if (pack->count > size / 2 || size < title + 1 || memcmp(bytes, DATA_PACK_COLUMNS, title) != 0 || data_csv_row(&csv, fields, COLUMNS) != COLUMNS) {
-		status = base_fail(err, BM_ERR_FORMAT, "it does not begin with '%s' or is too short", DATA_PACK_COLUMNS);
+	if (pack->count > size / 2 || size < title + 1 || memcmp(bytes, DATA_PACK_COLUMNS, title) != 0 ||
+	    data_csv_row(&csv, fields, COLUMNS) != COLUMNS) {
+		status =
+			base_fail(err, BM_ERR_FORMAT, "it does not begin with '%s' or is too short", DATA_PACK_COLUMNS);
 		goto end;
 	}
 	pack->labels = base_calloc(pack->count, sizeof *pack->labels, "labels", err);
@@ -302,10 +309,12 @@ bool data_pack_holds(const char *folder, base_hash content, int side)
 {
 	struct description d = {0};
 	data_pack pack = {0};
-	bool holds = open_pack(folder, &pack, &d, NULL) == BM_OK && d.current && d.side == side && base_hash_equal(d.content, content);
+	bool holds = open_pack(folder, &pack, &d, NULL) == BM_OK && d.current && d.side == side &&
+		     base_hash_equal(d.content, content);
 	/* The pixels too: a disk that lost some blocks must not go on unseen. */
 	if (holds)
-		holds = base_hash_equal(d.images, base_hash_bytes(pack.images, pack.count * (size_t)pack.side * (size_t)pack.side));
+		holds = base_hash_equal(
+			d.images, base_hash_bytes(pack.images, pack.count * (size_t)pack.side * (size_t)pack.side));
 	data_pack_close(&pack);
 	return holds;
 }

@@ -13,10 +13,10 @@
 
 typedef struct data_pack {
 	size_t count;
-	int side;              /* pixels */
+	int side;	       /* pixels */
 	const uint8_t *images; /* [count][side][side], mapped read-only */
-	int *labels;           /* [count] */
-	char **sources;        /* [count], paths below the data set's root */
+	int *labels;	       /* [count] */
+	char **sources;	       /* [count], paths below the data set's root */
 	base_hash *hashes;     /* [count], of the source files */
 	int class_count;
 	char *class_names[DATA_CLASSES_MAX];
@@ -28,7 +28,8 @@ typedef struct data_pack {
  * (a temporary folder beside it is renamed). */
 typedef struct data_pack_writer data_pack_writer;
 bm_status data_pack_writer_open(const char *folder, size_t count, int side, data_pack_writer **out, bm_error *err);
-uint8_t *data_pack_writer_slot(data_pack_writer *w, size_t index); /* [side][side], mapped; threads may fill different slots */
+uint8_t *data_pack_writer_slot(data_pack_writer *w,
+			       size_t index); /* [side][side], mapped; threads may fill different slots */
 /* Says that the image of this slot could not be decoded: it is left out at the commit and the later ones move up. */
 void data_pack_writer_drop(data_pack_writer *w, size_t index);
 /* Writes manifest and pack.json from `set` (which holds the images that were kept, in the order of their slots), renames, and frees w in

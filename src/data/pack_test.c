@@ -17,7 +17,7 @@ static void what_goes_in_comes_out(void **state)
 	data_pack pack;
 	data_pack_writer *writer = NULL;
 	image img = {0};
-	static const char *const names[COUNT] = {"class 0/a b.jpg",	 "class 0/c,d.jpg",	"class 0/\"e\".jpg",
+	static const char *const names[COUNT] = {"class 0/a b.jpg",	 "class 0/c,d.jpg",	  "class 0/\"e\".jpg",
 						 "class 1/\xc3\xbc.jpg", "class 1/new\nline.jpg", "class 1/x.jpg"};
 	(void)state;
 	fixture_set(&set, COUNT, CLASSES);
@@ -207,7 +207,8 @@ static void damaged_packs_end_in_an_error(void **state)
 		uint8_t *whole = edit(edits[i].part, edits[i].from, edits[i].to, &size);
 		bm_status status = data_pack_open(fixture_path("pack"), &pack, &err);
 		if (status != BM_ERR_FORMAT)
-			fail_msg("%s with '%s' for '%s' ends in status %d: %s", edits[i].part, edits[i].to, edits[i].from, status, err.message);
+			fail_msg("%s with '%s' for '%s' ends in status %d: %s", edits[i].part, edits[i].to,
+				 edits[i].from, status, err.message);
 		assert_non_null(strstr(err.message, "run the preprocessing again"));
 		assert_null(pack.images);
 		fixture_write(edits[i].part, whole, size);
@@ -234,7 +235,8 @@ static void cut_packs_end_in_an_error(void **state)
 			fixture_write(parts[p], bytes, cut);
 			bm_status result = data_pack_open(fixture_path("pack"), &pack, &err);
 			if (result != BM_ERR_FORMAT)
-				fail_msg("%s cut to %zu bytes ends in status %d: %s", parts[p], cut, result, err.message);
+				fail_msg("%s cut to %zu bytes ends in status %d: %s", parts[p], cut, result,
+					 err.message);
 			data_pack_close(&pack);
 		}
 		base_free(bytes);
@@ -316,7 +318,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_goes_in_comes_out, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(dropped_images_leave_no_gap, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(an_old_pack_is_replaced_a_foreign_folder_is_not, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_old_pack_is_replaced_a_foreign_folder_is_not, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(what_a_killed_process_left_goes_away, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(damaged_packs_end_in_an_error, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(cut_packs_end_in_an_error, fixture_setup, fixture_teardown),

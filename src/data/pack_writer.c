@@ -16,7 +16,7 @@
 #include "data/pack_format.h"
 
 struct data_pack_writer {
-	char *folder;    /* the final name */
+	char *folder;	 /* the final name */
 	char *temporary; /* the folder that becomes it; NULL when it is not there */
 	size_t count;
 	int side;
@@ -81,13 +81,17 @@ static bm_status check_target(const char *path, bm_error *err)
 	if (!folder && errno == ENOENT)
 		return BM_OK;
 	if (!folder)
-		return base_fail(err, BM_ERR_IO, "cannot write the pack '%s': %s; choose another name", path, strerror(errno));
+		return base_fail(err, BM_ERR_IO, "cannot write the pack '%s': %s; choose another name", path,
+				 strerror(errno));
 	while (status == BM_OK && (entry = readdir(folder)) != NULL) {
 		const char *name = entry->d_name;
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, DATA_PACK_IMAGES) != 0 &&
 		    strcmp(name, DATA_PACK_MANIFEST) != 0 && strcmp(name, DATA_PACK_JSON) != 0)
-			status = base_fail(err, BM_ERR_IO, "cannot write the pack '%s': the folder holds '%s', which is no part of a pack; "
-					   "choose another folder or empty this one", path, name);
+			status = base_fail(
+				err, BM_ERR_IO,
+				"cannot write the pack '%s': the folder holds '%s', which is no part of a pack; "
+				"choose another folder or empty this one",
+				path, name);
 	}
 	closedir(folder);
 	return status;
@@ -142,7 +146,8 @@ end:
 static void npy_header(uint8_t header[DATA_PACK_NPY_HEADER], size_t count, int side)
 {
 	char text[DATA_PACK_NPY_HEADER];
-	int length = snprintf(text, sizeof text, "{'descr': '|u1', 'fortran_order': False, 'shape': (%zu, %d, %d), }", count, side, side);
+	int length = snprintf(text, sizeof text, "{'descr': '|u1', 'fortran_order': False, 'shape': (%zu, %d, %d), }",
+			      count, side, side);
 	memset(header, ' ', DATA_PACK_NPY_HEADER);
 	memcpy(header, "\x93NUMPY\x01\x00", 8);
 	header[8] = DATA_PACK_NPY_HEADER - 10;
@@ -187,7 +192,8 @@ bm_status data_pack_writer_open(const char *folder, size_t count, int side, data
 	if (*folder == '\0')
 		return base_fail(err, BM_ERR_USAGE, "a pack needs the name of a folder");
 	if (side < DATA_PACK_SIDE_MIN || side > DATA_PACK_SIDE_MAX)
-		return base_fail(err, BM_ERR_USAGE, "images of %d x %d pixels cannot be packed; choose a side from %d to %d", side, side,
+		return base_fail(err, BM_ERR_USAGE,
+				 "images of %d x %d pixels cannot be packed; choose a side from %d to %d", side, side,
 				 DATA_PACK_SIDE_MIN, DATA_PACK_SIDE_MAX);
 	if (count == 0 || count > (SIZE_MAX / 2 - DATA_PACK_NPY_HEADER) / ((size_t)side * (size_t)side))
 		return base_fail(err, BM_ERR_USAGE, "a pack of %zu images cannot be made", count);
@@ -280,7 +286,8 @@ static bm_status write_manifest(data_pack_writer *w, const data_set *set, bm_err
 		base_text_add(&text, ",%s,%d,%d\n", hash, item->info.width, item->info.height);
 	}
 	if (text.failed)
-		status = base_fail(err, BM_ERR_MEMORY, "cannot write the pack '%s': no memory for its manifest", w->folder);
+		status = base_fail(err, BM_ERR_MEMORY, "cannot write the pack '%s': no memory for its manifest",
+				   w->folder);
 	else
 		status = write_part(w, DATA_PACK_MANIFEST, &text, err);
 	base_text_free(&text);
@@ -298,9 +305,9 @@ static bm_status write_json(data_pack_writer *w, const data_set *set, bm_error *
 	base_hash_text(base_hash_bytes(slot(w, 0), w->count * (size_t)w->side * (size_t)w->side), images);
 	for (int i = 0; i < set->class_count; i++)
 		json_array_append_new(classes, json_string(set->class_names[i]));
-	root = json_pack("{s:s, s:i, s:I, s:i, s:O, s:s, s:s, s:s}", "format", DATA_PACK_FORMAT, "version", DATA_PACK_VERSION, "count",
-			 (json_int_t)w->count, "side", w->side, "classes", classes, "content", content, "images", images, "preprocessing",
-			 DATA_PACK_PREPROCESSING);
+	root = json_pack("{s:s, s:i, s:I, s:i, s:O, s:s, s:s, s:s}", "format", DATA_PACK_FORMAT, "version",
+			 DATA_PACK_VERSION, "count", (json_int_t)w->count, "side", w->side, "classes", classes,
+			 "content", content, "images", images, "preprocessing", DATA_PACK_PREPROCESSING);
 	dump = root && json_array_size(classes) == (size_t)set->class_count ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	if (!dump) {
 		base_fail(err, BM_ERR_MEMORY, "cannot write the pack '%s': no memory for its description", w->folder);
@@ -347,7 +354,9 @@ bm_status data_pack_writer_commit(data_pack_writer *w, const data_set *set, bm_e
 	for (size_t i = 0; i < w->count; i++)
 		kept += !w->dropped[i];
 	if (kept != set->count || kept == 0) {
-		status = base_fail(err, BM_ERR_INTERNAL, "a pack of %zu images is committed with a list of %zu; please report this", kept, set->count);
+		status = base_fail(err, BM_ERR_INTERNAL,
+				   "a pack of %zu images is committed with a list of %zu; please report this", kept,
+				   set->count);
 		goto end;
 	}
 	if (kept != w->count)

@@ -45,8 +45,8 @@ static bool showable(const char *text)
 				return false;
 			code = code << 6 | (*p & 0x3Fu);
 		}
-		if (code < 0x20 || (code >= 0x7F && code < 0xA0) || (more == 2 && code < 0x800) || (more == 3 && code < 0x10000) ||
-		    (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF)
+		if (code < 0x20 || (code >= 0x7F && code < 0xA0) || (more == 2 && code < 0x800) ||
+		    (more == 3 && code < 0x10000) || (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF)
 			return false;
 	}
 	return true;
@@ -69,13 +69,16 @@ static bm_status list_classes(storage *s, const base_observer *observer, data_se
 	}
 	if (folders == 0) {
 		status = base_fail(err, BM_ERR_DATA,
-				   "'%s' has no class folder; put the images of each class into a folder of its own, such as '%s/glioma'", set->root,
-				   set->root);
+				   "'%s' has no class folder; put the images of each class into a folder of its own, "
+				   "such as '%s/glioma'",
+				   set->root, set->root);
 		goto end;
 	}
 	if (folders > DATA_CLASSES_MAX) {
-		status = base_fail(err, BM_ERR_DATA, "'%s' has %zu folders, more than %d classes; name the folder that holds one folder per class",
-				   set->root, folders, DATA_CLASSES_MAX);
+		status = base_fail(
+			err, BM_ERR_DATA,
+			"'%s' has %zu folders, more than %d classes; name the folder that holds one folder per class",
+			set->root, folders, DATA_CLASSES_MAX);
 		goto end;
 	}
 	for (size_t i = 0; i < list.count; i++) {
@@ -83,7 +86,8 @@ static bm_status list_classes(storage *s, const base_observer *observer, data_se
 			continue;
 		if (!showable(list.items[i].name)) {
 			status = base_fail(err, BM_ERR_DATA,
-					   "the name of a class folder in '%s' is not plain UTF-8 text; rename folder %d of %zu in the listing",
+					   "the name of a class folder in '%s' is not plain UTF-8 text; rename folder "
+					   "%d of %zu in the listing",
 					   set->root, set->class_count + 1, folders);
 			goto end;
 		}
@@ -96,14 +100,16 @@ static bm_status list_classes(storage *s, const base_observer *observer, data_se
 	}
 	if (set->class_count == 1) {
 		status = base_fail(err, BM_ERR_DATA,
-				   "'%s' has only one class folder, '%s'; add one folder for every other class, or, if the class folders are inside it, "
+				   "'%s' has only one class folder, '%s'; add one folder for every other class, or, if "
+				   "the class folders are inside it, "
 				   "name '%s/%s'",
 				   set->root, set->class_names[0], set->root, set->class_names[0]);
 		goto end;
 	}
 	if (loose > 0)
-		base_note(observer, "%zu file%s directly in '%s' left out: only files in class folders are images of a class", loose,
-			  loose == 1 ? "" : "s", set->root);
+		base_note(observer,
+			  "%zu file%s directly in '%s' left out: only files in class folders are images of a class",
+			  loose, loose == 1 ? "" : "s", set->root);
 end:
 	storage_list_free(&list);
 	return status;
@@ -134,7 +140,9 @@ static bm_status list_class(storage *s, int label, size_t *capacity, size_t *nes
 		files++;
 	}
 	if (files == 0)
-		status = base_fail(err, BM_ERR_DATA, "the class folder '%s/%s' is empty; put images into it, or remove it", set->root, name);
+		status = base_fail(err, BM_ERR_DATA,
+				   "the class folder '%s/%s' is empty; put images into it, or remove it", set->root,
+				   name);
 end:
 	storage_list_free(&list);
 	return status;
@@ -187,8 +195,10 @@ static bm_status scan_one(void *arg, int worker, size_t index, bm_error *err)
 	}
 	if (status != BM_OK && status != BM_ERR_MEMORY && status != BM_ERR_INTERNAL) {
 		if (scan->strict)
-			return base_fail(err, BM_ERR_DATA, "cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
-					 item->path, err->message);
+			return base_fail(
+				err, BM_ERR_DATA,
+				"cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
+				item->path, err->message);
 		scan->reasons[index] = base_strdup(err->message, err);
 		status = scan->reasons[index] ? BM_OK : BM_ERR_MEMORY;
 	}
@@ -227,9 +237,11 @@ static bm_status take_out_rejected(struct scan *scan, bm_error *err)
 			set->items[kept++] = set->items[i];
 			continue;
 		}
-		set->rejected[set->rejected_count++] = (data_rejected){.path = set->items[i].path, .reason = scan->reasons[i]};
+		set->rejected[set->rejected_count++] =
+			(data_rejected){.path = set->items[i].path, .reason = scan->reasons[i]};
 		scan->reasons[i] = NULL;
-		base_warning(scan->observer, "left out '%s': %s", set->items[i].path, set->rejected[set->rejected_count - 1].reason);
+		base_warning(scan->observer, "left out '%s': %s", set->items[i].path,
+			     set->rejected[set->rejected_count - 1].reason);
 	}
 	set->count = kept;
 	return BM_OK;
@@ -239,16 +251,18 @@ bm_status data_set_check(const data_set *set, bm_error *err)
 {
 	size_t counts[DATA_CLASSES_MAX];
 	if (set->count == 0)
-		return base_fail(err, BM_ERR_DATA, "'%s' holds no readable image (%zu file%s left out%s%s); JPEG and PNG files are read", set->root,
-				 set->rejected_count, set->rejected_count == 1 ? " was" : "s were",
+		return base_fail(err, BM_ERR_DATA,
+				 "'%s' holds no readable image (%zu file%s left out%s%s); JPEG and PNG files are read",
+				 set->root, set->rejected_count, set->rejected_count == 1 ? " was" : "s were",
 				 set->rejected_count > 0 ? ", the first because: " : "",
 				 set->rejected_count > 0 ? set->rejected[0].reason : "");
 	data_set_counts(set, counts);
 	for (int i = 0; i < set->class_count; i++) {
 		if (counts[i] == 0)
 			return base_fail(err, BM_ERR_DATA,
-					 "the class folder '%s/%s' holds no readable image; put JPEG or PNG images into it, or remove it", set->root,
-					 set->class_names[i]);
+					 "the class folder '%s/%s' holds no readable image; put JPEG or PNG images "
+					 "into it, or remove it",
+					 set->root, set->class_names[i]);
 	}
 	return BM_OK;
 }
@@ -269,8 +283,10 @@ bm_status data_scan(storage *s, int threads, bool strict, const base_observer *o
 	if (status != BM_OK)
 		goto end;
 	if (nested > 0)
-		base_warning(observer, "%zu folder%s inside class folders left out: only files directly in a class folder are read", nested,
-			     nested == 1 ? "" : "s");
+		base_warning(
+			observer,
+			"%zu folder%s inside class folders left out: only files directly in a class folder are read",
+			nested, nested == 1 ? "" : "s");
 	qsort(set.items, set.count, sizeof *set.items, compare_items);
 	scan.reasons = base_calloc(set.count, sizeof *scan.reasons, "the list of files", err);
 	if (!scan.reasons) {
@@ -324,7 +340,8 @@ void data_set_counts(const data_set *set, size_t counts[DATA_CLASSES_MAX])
 bm_status data_set_reject(data_set *set, size_t index, const char *reason, bm_error *err)
 {
 	if (index >= set->count)
-		return base_fail(err, BM_ERR_INTERNAL, "image %zu of %zu is to be left out; please report this", index, set->count);
+		return base_fail(err, BM_ERR_INTERNAL, "image %zu of %zu is to be left out; please report this", index,
+				 set->count);
 	char *copy = base_strdup(reason, err);
 	if (!copy)
 		return BM_ERR_MEMORY;

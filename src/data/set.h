@@ -10,8 +10,8 @@
 #define DATA_CLASSES_MAX 64
 
 typedef struct data_item {
-	char *path; /* below the root: "glioma/Tr-gl_0010.jpg"; owned by the set */
-	int label;  /* index of the class */
+	char *path;    /* below the root: "glioma/Tr-gl_0010.jpg"; owned by the set */
+	int label;     /* index of the class */
 	uint64_t size; /* bytes */
 	image_info info;
 	base_hash hash; /* of the file's bytes; set by data_scan */
@@ -26,7 +26,7 @@ typedef struct data_set {
 	char *root; /* as the user gave it */
 	int class_count;
 	char *class_names[DATA_CLASSES_MAX]; /* folder names, sorted */
-	data_item *items;                    /* sorted by path */
+	data_item *items;		     /* sorted by path */
 	size_t count;
 	data_rejected *rejected; /* files that are no readable image, sorted by path */
 	size_t rejected_count;

@@ -102,7 +102,8 @@ static void names_of_any_kind(void **state)
 	(void)state;
 	fixture_jpeg("data/brain stem, left/a \"b\", c.jpg", 0, 0, 90);
 	fixture_jpeg("data/T\xc3\xbcmor-2/\xe2\x80\x94 1.jpg", 1, 0, 90);
-	fixture_jpeg("data/T\xc3\xbcmor/new\nline.jpg", 1, 1, 90); /* "T/" sorts behind "T-2/" though "T" is before "T-2" */
+	fixture_jpeg("data/T\xc3\xbcmor/new\nline.jpg", 1, 1,
+		     90); /* "T/" sorts behind "T-2/" though "T" is before "T-2" */
 	assert_ok(scan(1, true, NULL, &set, &oops));
 	assert_int_equal(set.count, 3);
 	assert_string_equal(set.class_names[0], "T\xc3\xbcmor");

@@ -19,7 +19,7 @@ const char *data_part_name(data_part part)
 
 struct group {
 	size_t first, count; /* its images: members[first .. first + count) */
-	bool mixed;          /* of more than one class */
+	bool mixed;	     /* of more than one class */
 };
 
 struct plan {
@@ -27,7 +27,7 @@ struct plan {
 	struct group *groups;
 	size_t group_count;
 	size_t *members; /* [pack->count], sorted by group */
-	int parts;       /* 3, or 2 */
+	int parts;	 /* 3, or 2 */
 	double target[DATA_PART_COUNT][DATA_CLASSES_MAX], have[DATA_PART_COUNT][DATA_CLASSES_MAX];
 	uint8_t *part; /* [pack->count] */
 };
@@ -35,7 +35,8 @@ struct plan {
 static bm_status collect_groups(struct plan *plan, const data_near_copies *copies, bm_error *err)
 {
 	size_t n = plan->pack->count;
-	size_t *number = base_calloc(n + 1, sizeof *number, "the split", err); /* first: sizes; then: index into groups */
+	size_t *number =
+		base_calloc(n + 1, sizeof *number, "the split", err); /* first: sizes; then: index into groups */
 	plan->groups = number ? base_calloc(n, sizeof *plan->groups, "the split", err) : NULL;
 	plan->members = plan->groups ? base_calloc(n, sizeof *plan->members, "the split", err) : NULL;
 	if (!plan->members) {
@@ -77,8 +78,10 @@ static bm_status check_enough(const struct plan *plan, bm_error *err)
 	for (int c = 0; c < plan->pack->class_count; c++) {
 		if (of_class[c] < (size_t)plan->parts)
 			return base_fail(err, BM_ERR_DATA,
-					 "class '%s' has %zu image%s that are no near-copies of each other, and %d are needed for %d parts; "
-					 "add images of this class", plan->pack->class_names[c], of_class[c], of_class[c] == 1 ? "" : "s",
+					 "class '%s' has %zu image%s that are no near-copies of each other, and %d are "
+					 "needed for %d parts; "
+					 "add images of this class",
+					 plan->pack->class_names[c], of_class[c], of_class[c] == 1 ? "" : "s",
 					 plan->parts, plan->parts);
 	}
 	return BM_OK;
@@ -125,8 +128,10 @@ static bm_status check_classes(const struct plan *plan, bm_error *err)
 		for (int c = 0; c < plan->pack->class_count; c++) {
 			if (plan->have[p][c] < 1)
 				return base_fail(err, BM_ERR_DATA,
-						 "the %s part would have no image of class '%s', as near-copies of it stand in other classes; "
-						 "look at these, or add images of this class", part_names[p], plan->pack->class_names[c]);
+						 "the %s part would have no image of class '%s', as near-copies of it "
+						 "stand in other classes; "
+						 "look at these, or add images of this class",
+						 part_names[p], plan->pack->class_names[c]);
 		}
 	}
 	return BM_OK;
@@ -156,8 +161,8 @@ static bm_status make_lists(const uint8_t *part, size_t count, bool same_test, d
 	return BM_OK;
 }
 
-bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed, data_split *out,
-			  bm_error *err)
+bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
+			  data_split *out, bm_error *err)
 {
 	static const double shares[2][DATA_PART_COUNT] = {
 		[DATA_SPLIT_DEFAULT] = {0.70, 0.15, 0.15},
@@ -168,7 +173,9 @@ bm_status data_split_make(const data_pack *pack, const data_near_copies *copies,
 	bm_status status;
 	*out = (data_split){0};
 	if (copies && copies->count != pack->count)
-		return base_fail(err, BM_ERR_INTERNAL, "near-copies of %zu images with a pack of %zu; please report this", copies->count, pack->count);
+		return base_fail(err, BM_ERR_INTERNAL,
+				 "near-copies of %zu images with a pack of %zu; please report this", copies->count,
+				 pack->count);
 	status = collect_groups(&plan, copies, err);
 	if (status == BM_OK)
 		status = check_enough(&plan, err);
@@ -219,13 +226,15 @@ bm_status data_split_write(const data_split *split, const data_near_copies *copi
 	for (;;) {
 		int part = -1;
 		for (int p = 0; p < DATA_PART_COUNT; p++) {
-			if (at[p] < split->count[p] && (part < 0 || split->indices[p][at[p]] < split->indices[part][at[part]]))
+			if (at[p] < split->count[p] &&
+			    (part < 0 || split->indices[p][at[p]] < split->indices[part][at[part]]))
 				part = p;
 		}
 		if (part < 0)
 			break;
 		size_t index = split->indices[part][at[part]++];
-		base_text_add(&text, "%zu,%s,%zu\n", index, part_names[part], copies && index < copies->count ? copies->group[index] : index);
+		base_text_add(&text, "%zu,%s,%zu\n", index, part_names[part],
+			      copies && index < copies->count ? copies->group[index] : index);
 	}
 	if (text.failed)
 		status = base_fail(err, BM_ERR_MEMORY, "cannot write '%s': no memory", path);
@@ -260,7 +269,8 @@ static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t pack_count, bm_e
 		while (part < DATA_PART_COUNT && strcmp(fields[1], part_names[part]) != 0)
 			part++;
 		if (part == DATA_PART_COUNT)
-			return base_fail(err, BM_ERR_FORMAT, "row %zu has part '%.40s', not train, validation or test", row, fields[1]);
+			return base_fail(err, BM_ERR_FORMAT, "row %zu has part '%.40s', not train, validation or test",
+					 row, fields[1]);
 		if (seen[index] & (1u << part))
 			return base_fail(err, BM_ERR_FORMAT, "image %zu is named twice", index);
 		seen[index] |= (uint8_t)(1u << part);

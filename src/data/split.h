@@ -13,19 +13,20 @@ const char *data_part_name(data_part part); /* "train", "validation", "test" */
 /* groups[pack->count]: images of one group are (chains of) near-copies: shrunk to 48x48, mean-free, normalised, correlated above 0.99.
  * Group numbers are the lowest image index in the group. */
 typedef struct data_near_copies {
-	size_t *group;          /* [count] */
+	size_t *group; /* [count] */
 	size_t count;
-	size_t images;          /* that have at least one partner */
-	size_t groups;          /* of two or more */
-	size_t across_classes;  /* pairs whose classes differ: a labelling error in the data */
-	size_t exact;           /* images whose file bytes another image has */
+	size_t images;	       /* that have at least one partner */
+	size_t groups;	       /* of two or more */
+	size_t across_classes; /* pairs whose classes differ: a labelling error in the data */
+	size_t exact;	       /* images whose file bytes another image has */
 } data_near_copies;
-bm_status data_find_near_copies(const data_pack *pack, int threads, const base_observer *observer, data_near_copies *out, bm_error *err);
+bm_status data_find_near_copies(const data_pack *pack, int threads, const base_observer *observer,
+				data_near_copies *out, bm_error *err);
 void data_near_copies_free(data_near_copies *copies);
 
 typedef enum data_split_kind {
 	DATA_SPLIT_DEFAULT, /* 70/15/15 train/validation/test */
-	DATA_SPLIT_GUIDE,   /* 80/20 train/validation; the validation part is also the test part, as in the guide: warned about */
+	DATA_SPLIT_GUIDE, /* 80/20 train/validation; the validation part is also the test part, as in the guide: warned about */
 } data_split_kind;
 
 typedef struct data_split {
@@ -35,7 +36,8 @@ typedef struct data_split {
 
 /* Stratified by class, whole groups on one side, seeded. BM_ERR_DATA when a class has too few groups for every part to have one
  * image of it (says how many are needed). */
-bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed, data_split *out, bm_error *err);
+bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
+			  data_split *out, bm_error *err);
 void data_split_free(data_split *split);
 /* split.csv: index,part,group. Written whole or not at all. */
 bm_status data_split_write(const data_split *split, const data_near_copies *copies, const char *path, bm_error *err);

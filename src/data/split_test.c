@@ -43,7 +43,8 @@ static void realistic(data_pack *pack, data_near_copies *copies)
 	labels_only(pack, labels, COUNT, CLASSES);
 }
 
-static void check_properties(const data_pack *pack, const data_near_copies *copies, const data_split *split, const double *shares, int parts)
+static void check_properties(const data_pack *pack, const data_near_copies *copies, const data_split *split,
+			     const double *shares, int parts)
 {
 	int part_of[COUNT];
 	size_t of_class[CLASSES] = {0}, have[DATA_PART_COUNT][CLASSES] = {{0}};
@@ -85,7 +86,8 @@ static void stratified_whole_and_together(void **state)
 	check_properties(&pack, &copies, &split, shares, 3);
 	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 42, &again, &oops));
 	assert_int_equal(split.count[DATA_TEST], again.count[DATA_TEST]);
-	assert_memory_equal(split.indices[DATA_TEST], again.indices[DATA_TEST], split.count[DATA_TEST] * sizeof(size_t));
+	assert_memory_equal(split.indices[DATA_TEST], again.indices[DATA_TEST],
+			    split.count[DATA_TEST] * sizeof(size_t));
 	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 43, &other, &oops));
 	check_properties(&pack, &copies, &other, shares, 3);
 	size_t common = 0;
@@ -114,7 +116,8 @@ static void as_the_guide(void **state)
 	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_GUIDE, 1, &split, &oops));
 	check_properties(&pack, &copies, &split, shares, 2);
 	assert_int_equal(split.count[DATA_TEST], split.count[DATA_VALIDATION]);
-	assert_memory_equal(split.indices[DATA_TEST], split.indices[DATA_VALIDATION], split.count[DATA_TEST] * sizeof(size_t));
+	assert_memory_equal(split.indices[DATA_TEST], split.indices[DATA_VALIDATION],
+			    split.count[DATA_TEST] * sizeof(size_t));
 	data_split_free(&split);
 	data_near_copies_free(&copies);
 	data_pack_close(&pack);
@@ -123,7 +126,8 @@ static void as_the_guide(void **state)
 static void small_classes(void **state)
 {
 	const int labels[] = {0, 0, 0, 1, 1, 1, 1, 1};
-	size_t chained[] = {0, 1, 1, 3, 4, 5, 6, 7}, mixed[] = {0, 1, 2, 2, 2, 2, 2, 2}, crossed[] = {0, 1, 2, 0, 1, 2, 6, 7};
+	size_t chained[] = {0, 1, 1, 3, 4, 5, 6, 7}, mixed[] = {0, 1, 2, 2, 2, 2, 2, 2},
+	       crossed[] = {0, 1, 2, 0, 1, 2, 6, 7};
 	data_pack pack;
 	data_split split;
 	bm_error err = {0};
@@ -133,7 +137,8 @@ static void small_classes(void **state)
 		data_near_copies copies = {.group = crossed, .count = 8};
 		bool seen[2][2] = {{false}};
 		for (int with = 0; with < 2; with++) {
-			assert_ok(data_split_make(&pack, with ? &copies : NULL, DATA_SPLIT_DEFAULT, seed, &split, &oops));
+			assert_ok(
+				data_split_make(&pack, with ? &copies : NULL, DATA_SPLIT_DEFAULT, seed, &split, &oops));
 			assert_int_equal(split.count[0] + split.count[1] + split.count[2], 8);
 			for (int p = 0; p < 3; p++) {
 				memset(seen, 0, sizeof seen);
@@ -146,7 +151,8 @@ static void small_classes(void **state)
 	}
 	data_near_copies copies = {.group = chained, .count = 8};
 	assert_int_equal(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 1, &split, &err), BM_ERR_DATA);
-	assert_non_null(strstr(err.message, "class 'class 0' has 2 images that are no near-copies of each other, and 3 are needed"));
+	assert_non_null(strstr(err.message,
+			       "class 'class 0' has 2 images that are no near-copies of each other, and 3 are needed"));
 	assert_null(split.indices[0]);
 	assert_int_equal(data_split_make(&pack, &copies, DATA_SPLIT_GUIDE, 1, &split, &err), BM_OK);
 	data_split_free(&split);

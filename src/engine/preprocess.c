@@ -21,7 +21,8 @@ bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint
 }
 
 /* Reads and preprocesses one file. *damaged: the failure is the file's, not the machine's. */
-static bm_status process_file(storage *s, const data_item *item, int side, uint8_t *out, uint64_t *size_read, bool *damaged, bm_error *err)
+static bm_status process_file(storage *s, const data_item *item, int side, uint8_t *out, uint64_t *size_read,
+			      bool *damaged, bm_error *err)
 {
 	uint8_t *bytes = NULL;
 	size_t size = 0;
@@ -80,11 +81,14 @@ static bm_status process_one(void *arg, int worker, size_t index, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	double start = base_now();
-	status = process_file(job->storage, item, job->options->side, data_pack_writer_slot(job->writer, index), &size, &damaged, err);
+	status = process_file(job->storage, item, job->options->side, data_pack_writer_slot(job->writer, index), &size,
+			      &damaged, err);
 	if (damaged) {
 		if (job->options->strict)
-			return base_fail(err, BM_ERR_DATA, "cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
-					 item->path, err->message);
+			return base_fail(
+				err, BM_ERR_DATA,
+				"cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
+				item->path, err->message);
 		data_pack_writer_drop(job->writer, index);
 		job->reasons[index] = base_strdup(err->message, err);
 		status = job->reasons[index] ? BM_OK : BM_ERR_MEMORY;
@@ -102,7 +106,8 @@ static bm_status process_one(void *arg, int worker, size_t index, bm_error *err)
 }
 
 /* Images a second of one worker, on images from all over the set; 0 when it could not be measured. */
-static bm_status measure_single(storage *s, const data_set *set, int side, const base_observer *observer, double *rate, bm_error *err)
+static bm_status measure_single(storage *s, const data_set *set, int side, const base_observer *observer, double *rate,
+				bm_error *err)
 {
 	uint8_t *out = base_malloc((size_t)side, (size_t)side, "an image", err);
 	size_t count = set->count < SAMPLE ? set->count : SAMPLE, done = 0;
@@ -115,7 +120,8 @@ static bm_status measure_single(storage *s, const data_set *set, int side, const
 		uint64_t size = 0;
 		bool damaged = false;
 		double position = (double)i * 0.6180339887498949;
-		size_t index = count == set->count ? i : (size_t)((position - (double)(size_t)position) * (double)set->count);
+		size_t index =
+			count == set->count ? i : (size_t)((position - (double)(size_t)position) * (double)set->count);
 		status = base_check_cancel(observer, err);
 		if (status == BM_OK)
 			status = process_file(s, &set->items[index], side, out, &size, &damaged, err);
@@ -150,8 +156,8 @@ static bm_status reject_damaged(data_set *set, char **reasons, const base_observ
 
 /* An earlier pack may lack images that turned out to be damaged: the set learns which, and why. *same is false when pack and set
  * do not fit together after all. */
-static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const engine_options *options, const base_observer *observer,
-		       size_t *rejected, bool *same, bm_error *err)
+static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const engine_options *options,
+		       const base_observer *observer, size_t *rejected, bool *same, bm_error *err)
 {
 	size_t missing = 0, at = 0;
 	bm_status status = BM_OK;
@@ -167,7 +173,8 @@ static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const e
 		uint64_t size = 0;
 		bool damaged = false;
 		if (at < pack->count && strcmp(pack->sources[at], set->items[i].path) == 0) {
-			if (pack->labels[at] != set->items[i].label || !base_hash_equal(pack->hashes[at], set->items[i].hash))
+			if (pack->labels[at] != set->items[i].label ||
+			    !base_hash_equal(pack->hashes[at], set->items[i].hash))
 				goto end;
 			at++;
 			continue;
@@ -176,8 +183,10 @@ static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const e
 		if (status == BM_OK || !damaged) /* it can be read: the pack should have it */
 			goto end;
 		if (options->strict) {
-			status = base_fail(err, BM_ERR_DATA, "cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
-					   set->items[i].path, err->message);
+			status = base_fail(
+				err, BM_ERR_DATA,
+				"cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
+				set->items[i].path, err->message);
 			goto end;
 		}
 		reasons[i] = base_strdup(err->message, err);
@@ -208,8 +217,8 @@ end:
 	return status;
 }
 
-static bm_status try_reuse(storage *s, data_set *set, const char *folder, const engine_options *options, const base_observer *observer,
-			   engine_stats *stats, bm_error *err)
+static bm_status try_reuse(storage *s, data_set *set, const char *folder, const engine_options *options,
+			   const base_observer *observer, engine_stats *stats, bm_error *err)
 {
 	data_pack pack = {0};
 	size_t rejected = 0;
@@ -239,8 +248,8 @@ static void fill_stats(const struct job *job, int workers, double seconds, engin
 		stats->speedup = stats->images_per_second / stats->single_images_per_second;
 }
 
-bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options, const base_observer *observer,
-			    engine_stats *stats, bm_error *err)
+bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options,
+			    const base_observer *observer, engine_stats *stats, bm_error *err)
 {
 	struct job job = {.storage = s, .set = set, .options = options, .observer = observer};
 	int threads = options->threads > 0 ? options->threads : base_cores();
@@ -307,12 +316,14 @@ static bm_status benchmark_one(void *arg, int worker, size_t i, bm_error *err)
 	size_t size = 0;
 	bm_status status = storage_read(b->storage, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
 	if (status == BM_OK)
-		status = engine_preprocess_bytes(bytes, size, DATA_PACK_SIDE, b->out + (size_t)worker * DATA_PACK_SIDE * DATA_PACK_SIDE, err);
+		status = engine_preprocess_bytes(bytes, size, DATA_PACK_SIDE,
+						 b->out + (size_t)worker * DATA_PACK_SIDE * DATA_PACK_SIDE, err);
 	base_free(bytes);
 	return status == BM_OK ? BM_OK : base_prefix(err, status, "'%s'", item->path);
 }
 
-bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indices, size_t count, int threads, double *seconds, bm_error *err)
+bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indices, size_t count, int threads,
+			   double *seconds, bm_error *err)
 {
 	*seconds = 0;
 	if (threads < 1)
@@ -321,7 +332,8 @@ bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indice
 		threads = ENGINE_WORKERS_MAX;
 	for (size_t i = 0; i < count; i++) {
 		if (indices[i] >= set->count)
-			return base_fail(err, BM_ERR_INTERNAL, "image %zu of %zu is to be measured; please report this", indices[i], set->count);
+			return base_fail(err, BM_ERR_INTERNAL, "image %zu of %zu is to be measured; please report this",
+					 indices[i], set->count);
 	}
 	struct benchmark b = {.storage = s, .set = set, .indices = indices};
 	b.out = base_malloc((size_t)threads, (size_t)DATA_PACK_SIDE * DATA_PACK_SIDE, "images", err);

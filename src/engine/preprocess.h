@@ -14,16 +14,16 @@ typedef struct engine_options {
 } engine_options;
 
 typedef struct engine_stats {
-	bool reused;    /* an earlier pack still held; the other figures are 0 */
+	bool reused; /* an earlier pack still held; the other figures are 0 */
 	size_t images, rejected;
 	uint64_t bytes_read;
 	double seconds;
 	double images_per_second;
 	int workers;
 	size_t worker_images[ENGINE_WORKERS_MAX];
-	double worker_busy[ENGINE_WORKERS_MAX];      /* seconds each spent working */
-	double single_images_per_second;             /* measured on a sample with one worker, right before */
-	double speedup;                              /* images_per_second / single_images_per_second */
+	double worker_busy[ENGINE_WORKERS_MAX]; /* seconds each spent working */
+	double single_images_per_second;	/* measured on a sample with one worker, right before */
+	double speedup;				/* images_per_second / single_images_per_second */
 } engine_stats;
 
 /* One file's bytes to one pack image: decoded (reduced DCT scale when enough), resized to side x side.
@@ -31,10 +31,11 @@ typedef struct engine_stats {
 bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint8_t *out, bm_error *err);
 
 /* Makes folder (or finds that it still holds) from `set`. Damaged images move to set->rejected. */
-bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options, const base_observer *observer,
-			    engine_stats *stats, bm_error *err);
+bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options,
+			    const base_observer *observer, engine_stats *stats, bm_error *err);
 
 /* Phase 10: the same images, each time read, decoded and resized and thrown away, with `threads` workers. seconds: of the whole. */
-bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indices, size_t count, int threads, double *seconds, bm_error *err);
+bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indices, size_t count, int threads,
+			   double *seconds, bm_error *err);
 
 #endif

@@ -156,7 +156,8 @@ static void damaged_files_are_left_out(void **state)
 	for (int force = 0; force < 2; force++) {
 		scan();
 		options.force = force;
-		assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, NULL, &stats, &err), BM_ERR_DATA);
+		assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, NULL, &stats, &err),
+				 BM_ERR_DATA);
 		assert_non_null(strstr(err.message, "glioma/001.jpg"));
 		assert_int_equal(set.count, COUNT);
 	}
@@ -168,7 +169,8 @@ static void damaged_files_are_left_out(void **state)
 		cut_file(name);
 	}
 	scan();
-	assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, NULL, &stats, &err), BM_ERR_DATA);
+	assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, NULL, &stats, &err),
+			 BM_ERR_DATA);
 	assert_non_null(strstr(err.message, "meningioma' holds no readable image"));
 	assert_ok(data_pack_open(fixture_path("pack"), &pack, &oops));
 	data_pack_close(&pack);
@@ -194,7 +196,8 @@ static void cancelled(void **state)
 	bm_error err = {0};
 	(void)state;
 	scan();
-	assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, &observer, &stats, &err), BM_ERR_CANCELLED);
+	assert_int_equal(engine_preprocess(store, &set, fixture_path("pack"), &options, &observer, &stats, &err),
+			 BM_ERR_CANCELLED);
 	assert_int_equal(set.count, COUNT);
 	assert_false(base_is_folder(fixture_path("pack")));
 }
