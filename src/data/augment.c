@@ -57,8 +57,8 @@ void data_pixels_to_floats(const uint8_t *pixels, int size, int channels, float 
 		convert3(pixels, count, out);
 }
 
-/* quads[y + 1][x + 1] holds pixels (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), with 0 outside: one load fetches all that
- * bilinear interpolation wants, and 32-bit loads can be gathered by vector units. */
+/* quads[y + 1][x + 1] holds pixels (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), with 0 outside: one load
+ * fetches all that bilinear interpolation wants, and 32-bit loads can be gathered by vector units. */
 DATA_CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_t *restrict quads)
 {
 	size_t n = (size_t)size, side = n + 2;
@@ -102,7 +102,8 @@ DATA_CLONES static uint64_t sum_pixels(const uint8_t *pixels, size_t count)
 	return total;
 }
 
-/* Where an output pixel's value comes from: source x = a*x + b*y + c, y = d*x + e*y + f; then value = scale * source + offset. */
+/* Where an output pixel's value comes from: source x = a*x + b*y + c, y = d*x + e*y + f; then value = scale *
+ * source + offset. */
 struct warp {
 	float a, b, c, d, e, f;
 	float scale, offset;

@@ -16,7 +16,8 @@ void data_scratch_free(data_scratch *scratch); /* safe on a zeroed one */
 /* True when no range is set: images pass unchanged. */
 bool data_augmentation_is_none(const data_augmentation *a);
 
-/* pixels [size][size] to out [size][size][channels] in [0,1], changed within the ranges of `a` by numbers drawn from `random`. */
+/* pixels [size][size] to out [size][size][channels] in [0,1], changed within the ranges of `a` by numbers drawn
+ * from `random`. */
 void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random,
 		  data_scratch *scratch, float *out);
 

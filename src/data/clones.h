@@ -1,4 +1,5 @@
-/* Functions compiled for several instruction sets, of which the program loader takes the best that the processor has. */
+/* Functions compiled for several instruction sets, of which the program loader takes the best that the processor
+ * has. */
 #ifndef DATA_CLONES_H
 #define DATA_CLONES_H
 

@@ -20,7 +20,8 @@ void data_csv_add(base_text *text, const char *field)
 	base_text_append(text, "\"", 1);
 }
 
-/* Reads a quoted field that starts at the quote; returns its end (behind the closing quote), NULL when there is none. */
+/* Reads a quoted field that starts at the quote; returns its end (behind the closing quote), NULL when there is
+ * none. */
 static char *unquote(char *at, const char *end)
 {
 	char *write = at;

@@ -13,8 +13,8 @@ typedef struct data_csv {
 	char *at, *end; /* *end is '\0' */
 } data_csv;
 
-/* The next row's fields, unquoted in place: they point into the text. Returns how many there are, at most `room` of them stored;
- * 0 at the end; -1 for broken quoting or a NUL byte. */
+/* The next row's fields, unquoted in place: they point into the text. Returns how many there are, at most `room`
+ * of them stored; 0 at the end; -1 for broken quoting or a NUL byte. */
 int data_csv_row(data_csv *csv, char **fields, int room);
 
 #endif

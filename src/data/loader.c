@@ -8,8 +8,9 @@
 #include "base/threads.h"
 #include "data/augment.h"
 
-/* A ring of batches. Workers take pieces of a few images in order, piece by piece through batch after batch, as long as the ring has room;
- * what a piece holds is a function of (seed, epoch, position), so it does not matter who makes it. */
+/* A ring of batches. Workers take pieces of a few images in order, piece by piece through batch after batch, as
+ * long as the ring has room; what a piece holds is a function of (seed, epoch, position), so it does not matter
+ * who makes it. */
 enum { PIECE = 8, SIZE_MAX_PIXELS = 1024, AHEAD = 4, THREADS_MAX = 256 };
 
 /* Streams of random numbers. */

@@ -1,5 +1,5 @@
-/* Batches for the network: shuffled, augmented, made ahead of time by worker threads. What a batch holds depends on (seed, epoch, position) only,
- * not on the number of threads. */
+/* Batches for the network: shuffled, augmented, made ahead of time by worker threads. What a batch holds depends
+ * on (seed, epoch, position) only, not on the number of threads. */
 #ifndef DATA_LOADER_H
 #define DATA_LOADER_H
 
@@ -27,7 +27,7 @@ typedef struct data_loader_options {
 } data_loader_options;
 
 typedef struct data_batch {
-	int count; /* images; == batch while shuffling (the last batch is filled up from the front of the epoch's order) */
+	int count;	       /* images; == batch while shuffling: the last is filled up from the order's front */
 	const float *images;   /* [count][image_size][image_size][channels] in [0,1] */
 	const int *labels;     /* [count] */
 	const size_t *indices; /* [count] into the pack */

@@ -7,11 +7,12 @@
 #include "data/clones.h"
 #include "data/split.h"
 
-/* All pairs of n images would be n^2 / 2 products of 2304 numbers. A cheap upper bound comes first: split each normalised thumbnail
- * into its 4x4 block means (a projection: 144 numbers when each is scaled by the block's norm) and the rest. By Cauchy and Schwarz
+/* All pairs of n images would be n^2 / 2 products of 2304 numbers. A cheap upper bound comes first: split each
+ * normalised thumbnail into its 4x4 block means (a projection: 144 numbers when each is scaled by the block's
+ * norm) and the rest. By Cauchy and Schwarz
  *     a.b = Pa.Pb + Ra.Rb <= Pa.Pb + |Ra| |Rb|,
- * which is the product of two vectors of 145 numbers. Only pairs whose bound is above the threshold are multiplied out, so that the
- * result is exact. */
+ * which is the product of two vectors of 145 numbers. Only pairs whose bound is above the threshold are multiplied
+ * out, so that the result is exact. */
 enum {
 	SIDE = DATA_NEAR_COPY_SIDE,
 	PIXELS = SIDE * SIDE,

@@ -47,8 +47,8 @@ static void copies_are_found_others_are_not(void **state)
 	fixture_set(&set, COUNT, 4);
 	for (size_t i = 0; i < COUNT; i++)
 		phantom(images[i], (int)(i % 4), i);
-	/* 9 is 5 byte for byte; 13 is 5 darker; 40 is 8, recompressed; 42 and 44 are the same shade everywhere; 50 is 49's copy in
-	 * another class. */
+	/* 9 is 5 byte for byte; 13 is 5 darker; 40 is 8, recompressed; 42 and 44 are the same shade everywhere; 50
+	 * is 49's copy in another class. */
 	memcpy(images[9], images[5], sizeof images[5]);
 	set.items[9].hash = set.items[5].hash;
 	for (int i = 0; i < SIDE * SIDE; i++)
@@ -80,8 +80,8 @@ static void copies_are_found_others_are_not(void **state)
 	data_set_free(&set);
 }
 
-/* The bound by block means must let every pair through that correlates: compared with all products in double, with images that are
- * nearly alike by different amounts, so that many pairs lie around the threshold. */
+/* The bound by block means must let every pair through that correlates: compared with all products in double, with
+ * images that are nearly alike by different amounts, so that many pairs lie around the threshold. */
 static void the_short_cut_misses_nothing(void **state)
 {
 	static uint8_t images[COUNT][SIDE * SIDE];

@@ -24,16 +24,16 @@ typedef struct data_pack {
 	base_map map;
 } data_pack;
 
-/* Writing: images are put in any order by several threads, then committed. Nothing stands under `folder` before the commit
- * (a temporary folder beside it is renamed). */
+/* Writing: images are put in any order by several threads, then committed. Nothing stands under `folder` before
+ * the commit (a temporary folder beside it is renamed). */
 typedef struct data_pack_writer data_pack_writer;
 bm_status data_pack_writer_open(const char *folder, size_t count, int side, data_pack_writer **out, bm_error *err);
 uint8_t *data_pack_writer_slot(data_pack_writer *w,
 			       size_t index); /* [side][side], mapped; threads may fill different slots */
 /* Says that the image of this slot could not be decoded: it is left out at the commit and the later ones move up. */
 void data_pack_writer_drop(data_pack_writer *w, size_t index);
-/* Writes manifest and pack.json from `set` (which holds the images that were kept, in the order of their slots), renames, and frees w in
- * any case. */
+/* Writes manifest and pack.json from `set` (which holds the images that were kept, in the order of their slots),
+ * renames, and frees w in any case. */
 bm_status data_pack_writer_commit(data_pack_writer *w, const data_set *set, bm_error *err);
 void data_pack_writer_abort(data_pack_writer *w); /* NULL is allowed */
 

@@ -17,8 +17,10 @@ static void what_goes_in_comes_out(void **state)
 	data_pack pack;
 	data_pack_writer *writer = NULL;
 	image img = {0};
-	static const char *const names[COUNT] = {"class 0/a b.jpg",	 "class 0/c,d.jpg",	  "class 0/\"e\".jpg",
-						 "class 1/\xc3\xbc.jpg", "class 1/new\nline.jpg", "class 1/x.jpg"};
+	static const char *const names[COUNT] = {
+		"class 0/a b.jpg",	"class 0/c,d.jpg",	 "class 0/\"e\".jpg",
+		"class 1/\xc3\xbc.jpg", "class 1/new\nline.jpg", "class 1/x.jpg",
+	};
 	(void)state;
 	fixture_set(&set, COUNT, CLASSES);
 	for (size_t i = 0; i < COUNT; i++) {
@@ -132,7 +134,8 @@ static void what_a_killed_process_left_goes_away(void **state)
 	assert_true(base_is_folder(fixture_path("pack.1x-0.part")));
 }
 
-/* Replaces the first `from` in a part of the pack by `to`, of the same length or not. Returns the part as it was (base_free). */
+/* Replaces the first `from` in a part of the pack by `to`, of the same length or not. Returns the part as it was
+ * (base_free). */
 static uint8_t *edit(const char *part, const char *from, const char *to, size_t *size)
 {
 	uint8_t *bytes = NULL;
@@ -228,8 +231,8 @@ static void cut_packs_end_in_an_error(void **state)
 		size_t size = 0;
 		fixture_pack("pack", COUNT, CLASSES, SIDE, NULL);
 		assert_ok(base_file_read(fixture_path(parts[p]), 1u << 24, &bytes, &size, &oops));
-		/* Without the last byte, a newline, manifest and description are whole; without two the manifest's last height is another
-		 * number. */
+		/* Without the last byte, a newline, manifest and description are whole; without two the manifest's
+		 * last height is another number. */
 		for (size_t cut = 0; cut + 2 < size; cut = cut < 200 ? cut + 1 : cut + 977) {
 			bm_error err = {0};
 			fixture_write(parts[p], bytes, cut);

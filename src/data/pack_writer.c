@@ -336,7 +336,8 @@ static bm_status put_in_place(data_pack_writer *w, bm_error *err)
 	}
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return fail_write(err, w->folder, errno);
-	/* In one step where the file system can: no moment without a whole pack. What then has the temporary name is the old one. */
+	/* In one step where the file system can: no moment without a whole pack. What then has the temporary name
+	 * is the old one. */
 	if (renameat2(AT_FDCWD, w->temporary, AT_FDCWD, w->folder, RENAME_EXCHANGE) == 0)
 		return BM_OK;
 	remove_pack(w->folder);

@@ -33,9 +33,9 @@ typedef struct data_set {
 	base_hash hash; /* of all paths and contents: changes when anything does */
 } data_set;
 
-/* Lists every class folder, reads every file (threads at once), hashes it and reads its header.
- * A file that can't be read goes to `rejected` with a warning, or fails the scan with `strict`.
- * Errors (BM_ERR_DATA, saying what to do): no class folder, only one, a class with no readable image, none at all; more than 64 classes. */
+/* Lists every class folder, reads every file (threads at once), hashes it and reads its header. A file that can't
+ * be read goes to `rejected` with a warning, or fails the scan with `strict`. Errors (BM_ERR_DATA, saying what to
+ * do): no class folder, only one, a class with no readable image, none at all; more than 64 classes. */
 bm_status data_scan(storage *s, int threads, bool strict, const base_observer *observer, data_set *out, bm_error *err);
 void data_set_free(data_set *set); /* safe on a zeroed set */
 void data_set_counts(const data_set *set, size_t counts[DATA_CLASSES_MAX]);

@@ -87,8 +87,8 @@ static bm_status check_enough(const struct plan *plan, bm_error *err)
 	return BM_OK;
 }
 
-/* The part that lacks most of what the group holds, in shares of its target. A part without any of a class lacks all of it, so each
- * part gets a group of every class before one gets a second. */
+/* The part that lacks most of what the group holds, in shares of its target. A part without any of a class lacks
+ * all of it, so each part gets a group of every class before one gets a second. */
 static int neediest_part(const struct plan *plan, const struct group *group)
 {
 	int best = 0;
@@ -277,7 +277,8 @@ static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t pack_count, bm_e
 	}
 }
 
-/* Each image in one part; or, as the guide has it, test and validation the same throughout. Turns bits into part numbers. */
+/* Each image in one part; or, as the guide has it, test and validation the same throughout. Turns bits into part
+ * numbers. */
 static bm_status check_parts(uint8_t *seen, size_t count, bool *same_test, bm_error *err)
 {
 	const unsigned train = 1u << DATA_TRAIN, validation = 1u << DATA_VALIDATION, test = 1u << DATA_TEST;

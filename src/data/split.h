@@ -10,8 +10,8 @@ const char *data_part_name(data_part part); /* "train", "validation", "test" */
 #define DATA_NEAR_COPY_SIDE 48
 #define DATA_NEAR_COPY_CORRELATION 0.99f
 
-/* groups[pack->count]: images of one group are (chains of) near-copies: shrunk to 48x48, mean-free, normalised, correlated above 0.99.
- * Group numbers are the lowest image index in the group. */
+/* groups[pack->count]: images of one group are (chains of) near-copies: shrunk to 48x48, mean-free, normalised,
+ * correlated above 0.99. Group numbers are the lowest image index in the group. */
 typedef struct data_near_copies {
 	size_t *group; /* [count] */
 	size_t count;
@@ -26,7 +26,7 @@ void data_near_copies_free(data_near_copies *copies);
 
 typedef enum data_split_kind {
 	DATA_SPLIT_DEFAULT, /* 70/15/15 train/validation/test */
-	DATA_SPLIT_GUIDE, /* 80/20 train/validation; the validation part is also the test part, as in the guide: warned about */
+	DATA_SPLIT_GUIDE,   /* 80/20 train/validation; validation is also the test part, as in the guide: warn */
 } data_split_kind;
 
 typedef struct data_split {
@@ -34,8 +34,8 @@ typedef struct data_split {
 	size_t count[DATA_PART_COUNT];
 } data_split;
 
-/* Stratified by class, whole groups on one side, seeded. BM_ERR_DATA when a class has too few groups for every part to have one
- * image of it (says how many are needed). */
+/* Stratified by class, whole groups on one side, seeded. BM_ERR_DATA when a class has too few groups for every
+ * part to have one image of it (says how many are needed). */
 bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
 			  data_split *out, bm_error *err);
 void data_split_free(data_split *split);

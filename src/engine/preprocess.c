@@ -154,8 +154,8 @@ static bm_status reject_damaged(data_set *set, char **reasons, const base_observ
 	return data_set_check(set, err);
 }
 
-/* An earlier pack may lack images that turned out to be damaged: the set learns which, and why. *same is false when pack and set
- * do not fit together after all. */
+/* An earlier pack may lack images that turned out to be damaged: the set learns which, and why. *same is false
+ * when pack and set do not fit together after all. */
 static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const engine_options *options,
 		       const base_observer *observer, size_t *rejected, bool *same, bm_error *err)
 {

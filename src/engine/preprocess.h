@@ -34,7 +34,8 @@ bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint
 bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options,
 			    const base_observer *observer, engine_stats *stats, bm_error *err);
 
-/* Phase 10: the same images, each time read, decoded and resized and thrown away, with `threads` workers. seconds: of the whole. */
+/* Phase 10: the same images, each time read, decoded and resized and thrown away, with `threads` workers. seconds:
+ * of the whole. */
 bm_status engine_benchmark(storage *s, const data_set *set, const size_t *indices, size_t count, int threads,
 			   double *seconds, bm_error *err);
 
