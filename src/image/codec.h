@@ -28,12 +28,13 @@ static inline unsigned image_multiply(unsigned a, unsigned b)
 	return (t + (t >> 8)) >> 8;
 }
 
-/* The two formats, behind image_inspect and image_decode; arguments are checked there. `info` is filled, orientation included, before any
- * pixel is read; the decoders hand back the pixels as stored. */
+/* The two formats, behind image_inspect and image_decode, which check the arguments. They hand back width, height and
+ * pixels as stored; turning them is left to the caller. */
 bm_status image_jpeg_inspect(const uint8_t *bytes, size_t size, image_info *info, bm_error *err);
 bm_status image_jpeg_decode(const uint8_t *bytes, size_t size, int channels, int min_width, int min_height, image *out,
 			    bm_error *err);
 bm_status image_png_inspect(const uint8_t *bytes, size_t size, image_info *info, bm_error *err);
-bm_status image_png_decode(const uint8_t *bytes, size_t size, int channels, image *out, int *orientation, bm_error *err);
+bm_status image_png_decode(const uint8_t *bytes, size_t size, int channels, image *out, int *orientation,
+			   bm_error *err);
 
 #endif

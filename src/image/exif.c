@@ -32,7 +32,8 @@ int image_exif_tiff(const uint8_t *bytes, size_t size)
 		if (get16(entry, little) != TAG_ORIENTATION)
 			continue;
 		unsigned value = get16(entry + 8, little);
-		bool good = get16(entry + 2, little) == TYPE_SHORT && get32(entry + 4, little) == 1 && value >= 1 && value <= 8;
+		bool good = get16(entry + 2, little) == TYPE_SHORT && get32(entry + 4, little) == 1 && value >= 1 &&
+			    value <= 8;
 		return good ? (int)value : 1;
 	}
 	return 1;

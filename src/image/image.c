@@ -42,17 +42,20 @@ static bm_status fail_unknown(const uint8_t *bytes, size_t size, bm_error *err)
 		const char *name, *magic;
 		size_t at, length;
 	} others[] = {
-		{"a GIF image", "GIF8", 0, 4},        {"a TIFF image", "II*\0", 0, 4},   {"a TIFF image", "MM\0*", 0, 4},
-		{"a WebP image", "WEBP", 8, 4},       {"a BMP image", "BM", 0, 2},       {"a DICOM file", "DICM", 128, 4},
-		{"a gzip archive", "\x1F\x8B", 0, 2}, {"a zip archive", "PK\3\4", 0, 4}, {"a PDF file", "%PDF", 0, 4},
-		{"a NIfTI file", "n+1\0", 344, 4},    {"a HEIC image", "ftyp", 4, 4},
+		{"a GIF image", "GIF8", 0, 4},	      {"a TIFF image", "II*\0", 0, 4},
+		{"a TIFF image", "MM\0*", 0, 4},      {"a WebP image", "WEBP", 8, 4},
+		{"a BMP image", "BM", 0, 2},	      {"a DICOM file", "DICM", 128, 4},
+		{"a gzip archive", "\x1F\x8B", 0, 2}, {"a zip archive", "PK\3\4", 0, 4},
+		{"a PDF file", "%PDF", 0, 4},	      {"a NIfTI file", "n+1\0", 344, 4},
+		{"a HEIC image", "ftyp", 4, 4},
 	};
 	if (size == 0)
 		return base_fail(err, BM_ERR_FORMAT, "the file is empty; get it anew or leave it out");
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		if (size >= others[i].at + others[i].length &&
 		    memcmp(bytes + others[i].at, others[i].magic, others[i].length) == 0)
-			return base_fail(err, BM_ERR_FORMAT, "it is %s, not a JPEG or PNG; convert it to PNG", others[i].name);
+			return base_fail(err, BM_ERR_FORMAT, "it is %s, not a JPEG or PNG; convert it to PNG",
+					 others[i].name);
 	}
 	return base_fail(err, BM_ERR_FORMAT, "not a JPEG or PNG image; convert it to PNG or leave it out");
 }
@@ -60,7 +63,8 @@ static bm_status fail_unknown(const uint8_t *bytes, size_t size, bm_error *err)
 static bm_status check_file(const void *bytes, size_t size, image_format *format, bm_error *err)
 {
 	if (size > IMAGE_FILE_LIMIT)
-		return base_fail(err, BM_ERR_LIMIT, "the file has %zu MiB, at most %zu MiB are accepted; save it smaller",
+		return base_fail(err, BM_ERR_LIMIT,
+				 "the file has %zu MiB, at most %zu MiB are accepted; save it smaller",
 				 (size + ((size_t)1 << 20) - 1) >> 20, IMAGE_FILE_LIMIT >> 20);
 	*format = image_sniff(bytes, size);
 	return *format == IMAGE_UNKNOWN ? fail_unknown(bytes, size, err) : BM_OK;
@@ -69,10 +73,12 @@ static bm_status check_file(const void *bytes, size_t size, image_format *format
 bm_status image_check_size(uint64_t width, uint64_t height, bm_error *err)
 {
 	if (width == 0 || height == 0)
-		return base_fail(err, BM_ERR_FORMAT, "the header says %llu x %llu pixels; get the file anew or leave it out",
+		return base_fail(err, BM_ERR_FORMAT,
+				 "the header says %llu x %llu pixels; get the file anew or leave it out",
 				 (unsigned long long)width, (unsigned long long)height);
 	if (width > IMAGE_PIXEL_LIMIT || height > IMAGE_PIXEL_LIMIT || width * height > IMAGE_PIXEL_LIMIT)
-		return base_fail(err, BM_ERR_LIMIT, "%llu x %llu pixels, at most %zu megapixels are accepted; save it smaller",
+		return base_fail(err, BM_ERR_LIMIT,
+				 "%llu x %llu pixels, at most %zu megapixels are accepted; save it smaller",
 				 (unsigned long long)width, (unsigned long long)height, IMAGE_PIXEL_LIMIT >> 20);
 	return BM_OK;
 }
@@ -99,8 +105,8 @@ bm_status image_inspect(const void *bytes, size_t size, image_info *info, bm_err
 	if (status != BM_OK)
 		return status;
 	info->orientation = 1;
-	status = format == IMAGE_JPEG ? image_jpeg_inspect(bytes, size, info, err) :
-					image_png_inspect(bytes, size, info, err);
+	status = format == IMAGE_JPEG ? image_jpeg_inspect(bytes, size, info, err)
+				      : image_png_inspect(bytes, size, info, err);
 	if (status != BM_OK)
 		return status;
 	info->format = format;
@@ -160,7 +166,8 @@ bm_status image_orient(image *img, int orientation, bm_error *err)
 				from_x = w - 1 - from_x;
 			if (flip_y)
 				from_y = h - 1 - from_y;
-			memcpy(target, img->pixels + ((size_t)from_y * (size_t)w + (size_t)from_x) * (size_t)c, (size_t)c);
+			memcpy(target, img->pixels + ((size_t)from_y * (size_t)w + (size_t)from_x) * (size_t)c,
+			       (size_t)c);
 		}
 	}
 	image_free(img);

@@ -8,12 +8,12 @@
 
 #include "base/error.h"
 
-#define IMAGE_FILE_LIMIT ((size_t)64 << 20)   /* bytes */
-#define IMAGE_PIXEL_LIMIT ((size_t)16 << 20)  /* width * height, checked before decoding */
+#define IMAGE_FILE_LIMIT ((size_t)64 << 20)  /* bytes */
+#define IMAGE_PIXEL_LIMIT ((size_t)16 << 20) /* width * height, checked before decoding */
 
 typedef struct image {
 	int width, height, channels; /* channels: 1 grey, 3 RGB */
-	uint8_t *pixels;             /* [height][width][channels], owned */
+	uint8_t *pixels;	     /* [height][width][channels], owned */
 } image;
 
 typedef enum image_format { IMAGE_UNKNOWN, IMAGE_JPEG, IMAGE_PNG } image_format;
@@ -21,22 +21,24 @@ typedef enum image_format { IMAGE_UNKNOWN, IMAGE_JPEG, IMAGE_PNG } image_format;
 typedef struct image_info {
 	image_format format;
 	int width, height; /* as shown: EXIF orientation applied */
-	int bit_depth;     /* per channel: 1, 2, 4, 8, 16 */
-	char mode[8];      /* as Pillow names it: "L", "RGB", "CMYK", "P", "RGBA", "LA", "I;16" */
+	int bit_depth;	   /* per channel: 1, 2, 4, 8, 16 */
+	char mode[8];	   /* as Pillow names it: "1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16" */
 	bool progressive;
-	int orientation;   /* EXIF, 1 to 8; 1 when there is none */
+	int orientation; /* EXIF, 1 to 8; 1 when there is none */
 } image_info;
 
 image_format image_sniff(const void *bytes, size_t size); /* by content */
-const char *image_format_name(image_format format);       /* "JPEG" */
+const char *image_format_name(image_format format);	  /* "JPEG" */
 
 /* Reads the header only, and checks the limits. BM_ERR_FORMAT: not an image, or damaged; BM_ERR_LIMIT: too large. */
 bm_status image_inspect(const void *bytes, size_t size, image_info *info, bm_error *err);
 
-/* Decodes to 1 (luminance, ITU-R 601) or 3 channels; CMYK and palettes converted, 16 bits cut to 8, transparency over black, EXIF rotation
- * applied. With min_width and min_height > 0 a JPEG may be decoded at the smallest DCT scale (1/1, 1/2, 1/4, 1/8) that is
- * still at least that large. A truncated or corrupted file is an error, not a grey half. On success out is the caller's (image_free). */
-bm_status image_decode(const void *bytes, size_t size, int channels, int min_width, int min_height, image *out, bm_error *err);
+/* Decodes to 1 (luminance, ITU-R 601) or 3 channels; CMYK and palettes converted, 16 bits cut to 8, transparency
+ * over black, EXIF rotation applied. With min_width and min_height > 0 (of the picture as shown) a JPEG may be
+ * decoded at the smallest DCT scale (1/1, 1/2, 1/4, 1/8) that is still at least that large. A truncated or corrupted
+ * file is an error, not a grey half. On success out is the caller's (image_free); on failure it is zeroed. */
+bm_status image_decode(const void *bytes, size_t size, int channels, int min_width, int min_height, image *out,
+		       bm_error *err);
 void image_free(image *img); /* safe on a zeroed image */
 
 /* Antialiased resampling to out->width x out->height (set by the caller with channels; pixels are allocated when NULL):

@@ -164,9 +164,10 @@ static void test_exif_jpeg(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sniff),	       cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_arguments),
-		cmocka_unit_test(test_no_error_wanted), cmocka_unit_test(test_check_size), cmocka_unit_test(test_orient),
-		cmocka_unit_test(test_exif_tiff),      cmocka_unit_test(test_exif_jpeg),
+		cmocka_unit_test(test_sniff),	   cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_arguments),  cmocka_unit_test(test_no_error_wanted),
+		cmocka_unit_test(test_check_size), cmocka_unit_test(test_orient),
+		cmocka_unit_test(test_exif_tiff),  cmocka_unit_test(test_exif_jpeg),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

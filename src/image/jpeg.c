@@ -39,7 +39,8 @@ static void fail_message(j_common_ptr jpeg)
 	r->errors.format_message(jpeg, reason);
 	switch (r->errors.msg_code) {
 	case JERR_OUT_OF_MEMORY:
-		give_up(r, base_fail(r->err, BM_ERR_MEMORY, "no memory to decode a JPEG of %u x %u pixels; use fewer threads",
+		give_up(r, base_fail(r->err, BM_ERR_MEMORY,
+				     "no memory to decode a JPEG of %u x %u pixels; use fewer threads",
 				     r->jpeg.image_width, r->jpeg.image_height));
 	case JERR_IMAGE_TOO_BIG:
 		give_up(r, base_fail(r->err, BM_ERR_LIMIT, "the JPEG is too large: %s; save it smaller", reason));
@@ -47,15 +48,17 @@ static void fail_message(j_common_ptr jpeg)
 	case JERR_BAD_PRECISION:
 	case JERR_ARITH_NOTIMPL:
 	case JERR_CONVERSION_NOTIMPL:
-		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "a kind of JPEG that is not supported (%s); convert it to PNG",
-				     reason));
+		give_up(r, base_fail(r->err, BM_ERR_FORMAT,
+				     "a kind of JPEG that is not supported (%s); convert it to PNG", reason));
 	case JWRN_JPEG_EOF:
 	case JWRN_HIT_MARKER:
 	case JERR_INPUT_EOF:
 	case JERR_INPUT_EMPTY:
-		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the JPEG is truncated (%s); get it anew or leave it out", reason));
+		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the JPEG is truncated (%s); get it anew or leave it out",
+				     reason));
 	default:
-		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the JPEG is damaged (%s); get it anew or leave it out", reason));
+		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the JPEG is damaged (%s); get it anew or leave it out",
+				     reason));
 	}
 }
 
@@ -85,7 +88,8 @@ static void on_progress(j_common_ptr jpeg)
 	reader *r = jpeg->client_data;
 	if (r->jpeg.input_scan_number > SCAN_LIMIT)
 		give_up(r, base_fail(r->err, BM_ERR_LIMIT,
-				     "the progressive JPEG has more than %d scans; save it anew or leave it out", SCAN_LIMIT));
+				     "the progressive JPEG has more than %d scans; save it anew or leave it out",
+				     SCAN_LIMIT));
 }
 
 /* Runs one step; false when libjpeg jumped out of it. */
@@ -114,8 +118,9 @@ static void read_header(reader *r)
 	case JCS_YCCK:
 		break;
 	default:
-		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "a JPEG with %d channels is not supported; convert it to PNG",
-				     r->jpeg.num_components));
+		give_up(r,
+			base_fail(r->err, BM_ERR_FORMAT, "a JPEG with %d channels is not supported; convert it to PNG",
+				  r->jpeg.num_components));
 	}
 }
 

@@ -69,10 +69,11 @@ bm_status image_encode_jpeg(const image *img, int quality, uint8_t **bytes, size
 {
 	*bytes = NULL;
 	*size = 0;
-	if (!img->pixels || (img->channels != 1 && img->channels != 3) || quality < 1 || quality > 100 || img->width < 1 ||
-	    img->height < 1 || img->width > JPEG_MAX_DIMENSION || img->height > JPEG_MAX_DIMENSION)
+	if (!img->pixels || (img->channels != 1 && img->channels != 3) || quality < 1 || quality > 100 ||
+	    img->width < 1 || img->height < 1 || img->width > JPEG_MAX_DIMENSION || img->height > JPEG_MAX_DIMENSION)
 		return base_fail(err, BM_ERR_USAGE,
-				 "cannot write a JPEG of %d x %d pixels, %d channels, quality %d: sides are 1 to %ld, channels 1 or 3, quality 1 to 100",
+				 "cannot write a JPEG of %d x %d pixels, %d channels, quality %d: sides are 1 to %ld, "
+				 "channels 1 or 3, quality 1 to 100",
 				 img->width, img->height, img->channels, quality, (long)JPEG_MAX_DIMENSION);
 	writer w = {.img = img, .quality = quality, .err = err};
 	w.jpeg.err = jpeg_std_error(&w.errors);

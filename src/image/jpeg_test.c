@@ -88,7 +88,8 @@ static void test_inspect(void **state)
 		const char *mode;
 	} cases[] = {
 		{{.width = 30, .height = 20, .channels = 1, .in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE}, "L"},
-		{{.width = 30, .height = 20, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .progressive = true}, "RGB"},
+		{{.width = 30, .height = 20, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .progressive = true},
+		 "RGB"},
 		{{.width = 30, .height = 20, .channels = 4, .in = JCS_CMYK, .stored = JCS_YCCK, .adobe = true}, "CMYK"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -113,8 +114,13 @@ static void test_orientation(void **state)
 	(void)state;
 	for (int orientation = 1; orientation <= 8; orientation++) {
 		for (int big = 0; big < 2; big++) {
-			test_jpeg t = {.width = 32, .height = 16, .channels = 1, .in = JCS_GRAYSCALE,
-				       .stored = JCS_GRAYSCALE, .orientation = orientation, .big_endian = big};
+			test_jpeg t = {.width = 32,
+				       .height = 16,
+				       .channels = 1,
+				       .in = JCS_GRAYSCALE,
+				       .stored = JCS_GRAYSCALE,
+				       .orientation = orientation,
+				       .big_endian = big};
 			test_file file = test_make_jpeg(&t);
 			bm_error err = {0};
 			image_info info;
@@ -130,15 +136,19 @@ static void test_orientation(void **state)
 			for (int y = 0; y < 16; y++) {
 				for (int x = 0; x < 32; x++) {
 					/* EXIF 2.32, 4.6.4: which side of the picture the 0th row and column are. */
-					const int at[9][2] = {{0, 0}, {x, y}, {31 - x, y}, {31 - x, 15 - y}, {x, 15 - y},
-							      {y, x}, {15 - y, x}, {15 - y, 31 - x}, {y, 31 - x}};
+					const int at[9][2] = {{0, 0},		{x, y},		  {31 - x, y},
+							      {31 - x, 15 - y}, {x, 15 - y},	  {y, x},
+							      {15 - y, x},	{15 - y, 31 - x}, {y, 31 - x}};
 					const int *to = at[orientation];
-					assert_in_range(img.pixels[to[1] * img.width + to[0]] + 4 - test_value(x, y, 0), 0, 8);
+					assert_in_range(img.pixels[to[1] * img.width + to[0]] + 4 - test_value(x, y, 0),
+							0, 8);
 				}
 			}
 			image_free(&img);
 			/* A reduced size is asked for as the picture is shown. */
-			assert_int_equal(image_decode(file.bytes, file.size, 1, turned ? 4 : 8, turned ? 8 : 4, &img, &err), BM_OK);
+			assert_int_equal(
+				image_decode(file.bytes, file.size, 1, turned ? 4 : 8, turned ? 8 : 4, &img, &err),
+				BM_OK);
 			assert_int_equal(img.width, turned ? 4 : 8);
 			assert_int_equal(img.height, turned ? 8 : 4);
 			image_free(&img);
@@ -152,16 +162,18 @@ static void test_reduced(void **state)
 	(void)state;
 	static const struct {
 		int want_w, want_h, got_w, got_h;
-	} cases[] = {{0, 0, 100, 60},	 {100, 60, 100, 60}, {101, 200, 100, 60}, {51, 10, 100, 60}, {50, 30, 50, 30},
-		     {25, 15, 25, 15},	 {24, 16, 50, 30},   {13, 8, 13, 8},	  {1, 1, 13, 8},     {10, 0, 100, 60},
-		     {-1, -1, 100, 60}};
-	test_jpeg t = {.width = 100, .height = 60, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .subsampled = true};
+	} cases[] = {{0, 0, 100, 60},  {100, 60, 100, 60}, {101, 200, 100, 60}, {51, 10, 100, 60},
+		     {50, 30, 50, 30}, {25, 15, 25, 15},   {24, 16, 50, 30},	{13, 8, 13, 8},
+		     {1, 1, 13, 8},    {10, 0, 100, 60},   {-1, -1, 100, 60}};
+	test_jpeg t = {
+		.width = 100, .height = 60, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .subsampled = true};
 	test_file file = test_make_jpeg(&t);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		for (int channels = 1; channels <= 3; channels += 2) {
 			bm_error err = {0};
 			image img;
-			assert_int_equal(image_decode(file.bytes, file.size, channels, cases[i].want_w, cases[i].want_h, &img, &err),
+			assert_int_equal(image_decode(file.bytes, file.size, channels, cases[i].want_w, cases[i].want_h,
+						      &img, &err),
 					 BM_OK);
 			assert_int_equal(img.width, cases[i].got_w);
 			assert_int_equal(img.height, cases[i].got_h);
@@ -296,9 +308,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_inspect), cmocka_unit_test(test_orientation),
-		cmocka_unit_test(test_reduced),	  cmocka_unit_test(test_truncated), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_encode),	  cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_kinds),	cmocka_unit_test(test_inspect),	  cmocka_unit_test(test_orientation),
+		cmocka_unit_test(test_reduced), cmocka_unit_test(test_truncated), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_encode),	cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

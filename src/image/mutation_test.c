@@ -1,5 +1,5 @@
-/* Thousands of damaged files, the same ones each time: a decoder may refuse, but not crash, hang or hand back what it does not say.
- * Under the sanitizers this is a small fuzzer; it stops by the clock, never below a minimum. */
+/* Thousands of damaged files, the same ones each time: a decoder may refuse, but not crash, hang or hand back what
+ * it does not say. Under the sanitizers this is a small fuzzer; it stops by the clock, never below a minimum. */
 #include "image/test_files.h"
 
 #include "base/random.h"
@@ -9,15 +9,31 @@ enum { LEAST = 300, MOST = 20000 };
 static const double SECONDS = 0.8;
 
 static const test_jpeg jpegs[] = {
-	{.width = 33, .height = 20, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .orientation = 6, .subsampled = true},
+	{.width = 33,
+	 .height = 20,
+	 .channels = 3,
+	 .in = JCS_RGB,
+	 .stored = JCS_YCbCr,
+	 .orientation = 6,
+	 .subsampled = true},
 	{.width = 20, .height = 33, .channels = 1, .in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .restart = 1},
 	{.width = 33, .height = 20, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .progressive = true},
 	{.width = 20, .height = 16, .channels = 4, .in = JCS_CMYK, .stored = JCS_YCCK, .adobe = true},
 };
 
 static const test_png pngs[] = {
-	{.width = 33, .height = 20, .depth = 8, .type = PNG_COLOR_TYPE_RGB_ALPHA, .orientation = 5, .row = test_plain_row},
-	{.width = 20, .height = 33, .depth = 16, .type = PNG_COLOR_TYPE_GRAY, .interlaced = true, .row = test_plain_row},
+	{.width = 33,
+	 .height = 20,
+	 .depth = 8,
+	 .type = PNG_COLOR_TYPE_RGB_ALPHA,
+	 .orientation = 5,
+	 .row = test_plain_row},
+	{.width = 20,
+	 .height = 33,
+	 .depth = 16,
+	 .type = PNG_COLOR_TYPE_GRAY,
+	 .interlaced = true,
+	 .row = test_plain_row},
 	{.width = 20, .height = 10, .depth = 8, .type = PNG_COLOR_TYPE_RGB, .transparent = true, .row = test_plain_row},
 };
 
@@ -45,7 +61,8 @@ static size_t damage(base_random *r, uint8_t *bytes, size_t size)
 			break;
 		case 4: { /* a piece over another */
 			size_t from = (size_t)base_random_below(r, size);
-			size_t most = size - (from > at ? from : at), length = (size_t)base_random_below(r, most < 64 ? most + 1 : 64);
+			size_t most = size - (from > at ? from : at),
+			       length = (size_t)base_random_below(r, most < 64 ? most + 1 : 64);
 			memmove(bytes + at, bytes + from, length);
 			break;
 		}

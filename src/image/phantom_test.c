@@ -81,8 +81,8 @@ static void test_plausible(void **state)
 	}
 }
 
-/* The mean picture of a class shows what the class is: bright at the midline base for the pituitary and nowhere near it for others;
- * and the mean pictures differ little elsewhere, so that no class has a head of its own. */
+/* The mean picture of a class shows what the class is: bright at the midline base for the pituitary and nowhere near
+ * it for others; and the mean pictures differ little elsewhere, so that no class has a head of its own. */
 static void test_classes(void **state)
 {
 	(void)state;

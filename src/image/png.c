@@ -32,7 +32,8 @@ static void on_error(png_structp png, png_const_charp reason)
 {
 	reader *r = png_get_error_ptr(png);
 	if (r->status == BM_OK)
-		r->status = base_fail(r->err, BM_ERR_FORMAT, "the PNG is damaged (%s); get it anew or leave it out", reason);
+		r->status = base_fail(r->err, BM_ERR_FORMAT, "the PNG is damaged (%s); get it anew or leave it out",
+				      reason);
 	png_longjmp(png, 1);
 }
 
@@ -88,7 +89,8 @@ static void read_header(reader *r)
 	png_set_chunk_cache_max(r->png, 128);
 	png_set_chunk_malloc_max(r->png, (png_alloc_size_t)8 << 20);
 	png_read_info(r->png, r->head);
-	bm_status status = image_check_size(png_get_image_width(r->png, r->head), png_get_image_height(r->png, r->head), r->err);
+	bm_status status =
+		image_check_size(png_get_image_width(r->png, r->head), png_get_image_height(r->png, r->head), r->err);
 	if (status != BM_OK)
 		give_up(r, status);
 	png_uint_32 length = 0;

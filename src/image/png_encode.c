@@ -21,8 +21,8 @@ static void on_error(png_structp png, png_const_charp reason)
 {
 	writer *w = png_get_error_ptr(png);
 	if (w->status == BM_OK)
-		w->status = base_fail(w->err, BM_ERR_INTERNAL, "cannot write a PNG of %d x %d pixels: %s", w->img->width,
-				      w->img->height, reason);
+		w->status = base_fail(w->err, BM_ERR_INTERNAL, "cannot write a PNG of %d x %d pixels: %s",
+				      w->img->width, w->img->height, reason);
 	png_longjmp(png, 1);
 }
 
@@ -93,7 +93,8 @@ bm_status image_encode_png(const image *img, uint8_t **bytes, size_t *size, bm_e
 	*bytes = NULL;
 	*size = 0;
 	if (!img->pixels || (img->channels != 1 && img->channels != 3) || img->width < 1 || img->height < 1)
-		return base_fail(err, BM_ERR_USAGE, "cannot write a PNG of %d x %d pixels and %d channels: channels are 1 or 3",
+		return base_fail(err, BM_ERR_USAGE,
+				 "cannot write a PNG of %d x %d pixels and %d channels: channels are 1 or 3",
 				 img->width, img->height, img->channels);
 	writer w = {.img = img, .err = err};
 	w.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w, take, give);
@@ -101,7 +102,8 @@ bm_status image_encode_png(const image *img, uint8_t **bytes, size_t *size, bm_e
 	if (w.head)
 		encode(&w);
 	else if (w.status == BM_OK)
-		w.status = base_fail(err, BM_ERR_MEMORY, "no memory to write a PNG of %d x %d pixels", img->width, img->height);
+		w.status = base_fail(err, BM_ERR_MEMORY, "no memory to write a PNG of %d x %d pixels", img->width,
+				     img->height);
 	if (w.png)
 		png_destroy_write_struct(&w.png, &w.head);
 	if (w.status == BM_OK) {

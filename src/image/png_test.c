@@ -99,22 +99,26 @@ static void test_kinds(void **state)
 		bool transparent;
 		const char *mode;
 	} kinds[] = {
-		{PNG_COLOR_TYPE_GRAY, 1, false, "1"},	      {PNG_COLOR_TYPE_GRAY, 2, false, "L"},
-		{PNG_COLOR_TYPE_GRAY, 4, false, "L"},	      {PNG_COLOR_TYPE_GRAY, 8, false, "L"},
-		{PNG_COLOR_TYPE_GRAY, 8, true, "L"},	      {PNG_COLOR_TYPE_GRAY, 16, false, "I;16"},
-		{PNG_COLOR_TYPE_GRAY_ALPHA, 8, false, "LA"},  {PNG_COLOR_TYPE_GRAY_ALPHA, 16, false, "RGBA"},
-		{PNG_COLOR_TYPE_PALETTE, 1, false, "P"},      {PNG_COLOR_TYPE_PALETTE, 2, false, "P"},
-		{PNG_COLOR_TYPE_PALETTE, 4, true, "P"},	      {PNG_COLOR_TYPE_PALETTE, 8, true, "P"},
-		{PNG_COLOR_TYPE_RGB, 8, false, "RGB"},	      {PNG_COLOR_TYPE_RGB, 8, true, "RGB"},
-		{PNG_COLOR_TYPE_RGB, 16, false, "RGB"},	      {PNG_COLOR_TYPE_RGB_ALPHA, 8, false, "RGBA"},
+		{PNG_COLOR_TYPE_GRAY, 1, false, "1"},	       {PNG_COLOR_TYPE_GRAY, 2, false, "L"},
+		{PNG_COLOR_TYPE_GRAY, 4, false, "L"},	       {PNG_COLOR_TYPE_GRAY, 8, false, "L"},
+		{PNG_COLOR_TYPE_GRAY, 8, true, "L"},	       {PNG_COLOR_TYPE_GRAY, 16, false, "I;16"},
+		{PNG_COLOR_TYPE_GRAY_ALPHA, 8, false, "LA"},   {PNG_COLOR_TYPE_GRAY_ALPHA, 16, false, "RGBA"},
+		{PNG_COLOR_TYPE_PALETTE, 1, false, "P"},       {PNG_COLOR_TYPE_PALETTE, 2, false, "P"},
+		{PNG_COLOR_TYPE_PALETTE, 4, true, "P"},	       {PNG_COLOR_TYPE_PALETTE, 8, true, "P"},
+		{PNG_COLOR_TYPE_RGB, 8, false, "RGB"},	       {PNG_COLOR_TYPE_RGB, 8, true, "RGB"},
+		{PNG_COLOR_TYPE_RGB, 16, false, "RGB"},	       {PNG_COLOR_TYPE_RGB_ALPHA, 8, false, "RGBA"},
 		{PNG_COLOR_TYPE_RGB_ALPHA, 16, false, "RGBA"},
 	};
 	static const int sizes[][2] = {{23, 14}, {1, 1}, {1, 7}, {9, 1}};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		for (size_t k = 0; k < 8; k++) {
 			bool packed = kinds[i].depth < 8 || kinds[i].type == PNG_COLOR_TYPE_PALETTE;
-			test_png t = {.width = sizes[k / 2][0], .height = sizes[k / 2][1], .depth = kinds[i].depth,
-				      .type = kinds[i].type, .interlaced = k % 2, .transparent = kinds[i].transparent,
+			test_png t = {.width = sizes[k / 2][0],
+				      .height = sizes[k / 2][1],
+				      .depth = kinds[i].depth,
+				      .type = kinds[i].type,
+				      .interlaced = k % 2,
+				      .transparent = kinds[i].transparent,
 				      .row = packed ? packed_row : test_plain_row};
 			check_picture(&t, kinds[i].mode);
 		}
@@ -124,7 +128,12 @@ static void test_kinds(void **state)
 static void test_orientation(void **state)
 {
 	(void)state;
-	test_png t = {.width = 6, .height = 3, .depth = 8, .type = PNG_COLOR_TYPE_GRAY, .orientation = 6, .row = test_plain_row};
+	test_png t = {.width = 6,
+		      .height = 3,
+		      .depth = 8,
+		      .type = PNG_COLOR_TYPE_GRAY,
+		      .orientation = 6,
+		      .row = test_plain_row};
 	test_file file = test_make_png(&t);
 	bm_error err = {0};
 	image_info info;
@@ -146,8 +155,14 @@ static void test_truncated(void **state)
 	(void)state;
 	static const test_png kinds[] = {
 		{.width = 19, .height = 11, .depth = 8, .type = PNG_COLOR_TYPE_RGB, .row = test_plain_row},
-		{.width = 19, .height = 11, .depth = 2, .type = PNG_COLOR_TYPE_PALETTE, .transparent = true,
-		 .interlaced = true, .orientation = 3, .row = packed_row},
+		{.width = 19,
+		 .height = 11,
+		 .depth = 2,
+		 .type = PNG_COLOR_TYPE_PALETTE,
+		 .transparent = true,
+		 .interlaced = true,
+		 .orientation = 3,
+		 .row = packed_row},
 	};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		test_file file = test_make_png(&kinds[i]);
@@ -232,8 +247,13 @@ static void test_encode(void **state)
 static void test_no_memory(void **state)
 {
 	(void)state;
-	test_png t = {.width = 23, .height = 14, .depth = 8, .type = PNG_COLOR_TYPE_RGB_ALPHA, .interlaced = true,
-		      .orientation = 5, .row = test_plain_row};
+	test_png t = {.width = 23,
+		      .height = 14,
+		      .depth = 8,
+		      .type = PNG_COLOR_TYPE_RGB_ALPHA,
+		      .interlaced = true,
+		      .orientation = 5,
+		      .row = test_plain_row};
 	test_file file = test_make_png(&t);
 	bool done = false;
 	for (long n = 0; !done; n++) {
@@ -272,8 +292,8 @@ static void test_arithmetic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	cmocka_unit_test(test_orientation), cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_limits),	    cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_orientation), cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),	  cmocka_unit_test(test_limits),      cmocka_unit_test(test_encode),
 		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_arithmetic),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

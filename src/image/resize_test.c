@@ -47,7 +47,8 @@ static void check(int width, int height, int channels, int to_width, int to_heig
 	image in = make(width, height, channels, 7);
 	image out = {.width = to_width, .height = to_height, .channels = channels};
 	assert_int_equal(image_resize(&in, &out, &err), BM_OK);
-	size_t c = (size_t)channels, w = (size_t)width, h = (size_t)height, tw = (size_t)to_width, th = (size_t)to_height;
+	size_t c = (size_t)channels, w = (size_t)width, h = (size_t)height, tw = (size_t)to_width,
+	       th = (size_t)to_height;
 	double *full = malloc(w * h * c * sizeof *full), *half = malloc(tw * h * c * sizeof *half);
 	double *done = malloc(tw * th * c * sizeof *done);
 	assert_true(full && half && done);
@@ -75,9 +76,10 @@ static void test_against_reference(void **state)
 {
 	(void)state;
 	static const int sizes[][4] = {
-		{256, 256, 224, 224}, {225, 225, 224, 224}, {228, 221, 224, 224}, {512, 512, 48, 48}, {97, 131, 64, 64},
-		{64, 64, 97, 131},    {1, 1, 5, 7},	    {1, 40, 3, 3},	  {40, 1, 3, 3},      {17, 19, 1, 1},
-		{2, 2, 300, 1},	      {333, 3, 2, 100},	    {16, 16, 16, 31},	  {16, 16, 31, 16},   {129, 65, 65, 129},
+		{256, 256, 224, 224}, {225, 225, 224, 224}, {228, 221, 224, 224}, {512, 512, 48, 48},
+		{97, 131, 64, 64},    {64, 64, 97, 131},    {1, 1, 5, 7},	  {1, 40, 3, 3},
+		{40, 1, 3, 3},	      {17, 19, 1, 1},	    {2, 2, 300, 1},	  {333, 3, 2, 100},
+		{16, 16, 16, 31},     {16, 16, 31, 16},	    {129, 65, 65, 129},
 	};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		check(sizes[i][0], sizes[i][1], 1, sizes[i][2], sizes[i][3]);
@@ -126,11 +128,10 @@ static void test_as_pillow(void **state)
 		pixels[i] = (uint8_t)((i * i * 31 + i * 17) % 256);
 	in.pixels = pixels;
 	static const uint8_t down[4 * 3] = {101, 113, 119, 93, 161, 109, 98, 96, 131, 122, 119, 117};
-	static const uint8_t up[5 * 12] = {
-		61, 85, 127, 111, 110, 91, 62, 162, 121, 103, 111, 103, 140, 115, 93, 115, 186, 70, 93, 78, 124,
-		132, 85, 78, 42, 169, 149, 88, 140, 106, 186, 124, 75, 128, 117, 175, 71, 57, 52, 70, 201, 163, 92,
-		96, 109, 141, 112, 125, 133, 152, 102, 104, 145, 142, 128, 101, 158, 151, 127, 52
-	};
+	static const uint8_t up[5 * 12] = {61,	85,  127, 111, 110, 91,	 62,  162, 121, 103, 111, 103, 140, 115, 93,
+					   115, 186, 70,  93,  78,  124, 132, 85,  78,	42,  169, 149, 88,  140, 106,
+					   186, 124, 75,  128, 117, 175, 71,  57,  52,	70,  201, 163, 92,  96,	 109,
+					   141, 112, 125, 133, 152, 102, 104, 145, 142, 128, 101, 158, 151, 127, 52};
 	image out = {.width = 4, .height = 3, .channels = 1};
 	assert_int_equal(image_resize(&in, &out, &err), BM_OK);
 	assert_memory_equal(out.pixels, down, sizeof down);

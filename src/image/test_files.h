@@ -40,8 +40,10 @@ typedef struct test_jpeg {
 
 static inline void test_exif(uint8_t exif[32], int orientation, bool big)
 {
-	static const uint8_t little_end[32] = {'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1};
-	static const uint8_t big_end[32] = {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1};
+	static const uint8_t little_end[32] = {'E', 'x', 'i', 'f', 0, 0,    'I', 'I', 42, 0, 8,
+					       0,   0,	 0,   1,   0, 0x12, 1,	 3,   0,  1};
+	static const uint8_t big_end[32] = {'E', 'x', 'i', 'f', 0, 0,	 'M', 'M', 0, 42, 0, 0,
+					    0,	 8,   0,   1,	1, 0x12, 0,   3,   0, 0,  0, 1};
 	memcpy(exif, big ? big_end : little_end, 32);
 	exif[big ? 25 : 24] = (uint8_t)orientation;
 }
@@ -75,8 +77,11 @@ static inline test_file test_make_jpeg(const test_jpeg *t)
 		scans[0].comps_in_scan = 1;
 		for (int i = 1; i < t->scans; i++) {
 			int coefficient = (i - 1) / 4 + 1, bit = 3 - (i - 1) % 4;
-			scans[i] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = coefficient, .Se = coefficient,
-						    .Ah = bit < 3 ? bit + 1 : 0, .Al = bit};
+			scans[i] = (jpeg_scan_info){.comps_in_scan = 1,
+						    .Ss = coefficient,
+						    .Se = coefficient,
+						    .Ah = bit < 3 ? bit + 1 : 0,
+						    .Al = bit};
 		}
 		jpeg.scan_info = scans;
 		jpeg.num_scans = t->scans;
@@ -108,7 +113,7 @@ static inline test_file test_make_jpeg(const test_jpeg *t)
 
 typedef struct test_png {
 	int width, height, depth, type; /* PNG_COLOR_TYPE_... */
-	bool interlaced, transparent;   /* transparent: a tRNS chunk */
+	bool interlaced, transparent;	/* transparent: a tRNS chunk */
 	int orientation;
 	/* Fills one row as PNG stores it, packed, 16 bits big-endian. */
 	void (*row)(const struct test_png *t, int y, uint8_t *to);
@@ -172,8 +177,10 @@ static inline test_file test_make_png(const test_png *t)
 /* Rows of 8 or 16 bits with as many channels as the type has; 16 bits: the low byte is noise that has to go. */
 static inline void test_plain_row(const test_png *t, int y, uint8_t *to)
 {
-	int channels = t->type == PNG_COLOR_TYPE_GRAY ? 1 : t->type == PNG_COLOR_TYPE_GRAY_ALPHA ? 2 :
-		       t->type == PNG_COLOR_TYPE_RGB ? 3 : 4;
+	int channels = t->type == PNG_COLOR_TYPE_GRAY	      ? 1
+		       : t->type == PNG_COLOR_TYPE_GRAY_ALPHA ? 2
+		       : t->type == PNG_COLOR_TYPE_RGB	      ? 3
+							      : 4;
 	for (int x = 0; x < t->width; x++) {
 		for (int c = 0; c < channels; c++) {
 			bool alpha = c == channels - 1 && (channels == 2 || channels == 4);

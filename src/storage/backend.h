@@ -4,9 +4,11 @@
 
 #include "storage/storage.h"
 
-/* path: checked by storage.c; below the root, "" for the root itself, without "..", "." or empty parts. Called by many threads at once. */
+/* path: checked by storage.c; below the root, "" for the root itself, without "..", "." or empty parts.
+ * Called by many threads at once. */
 typedef struct storage_backend {
-	/* Fills *list (zeroed before) in any order, hidden names left out; what is there on failure is freed by the caller. */
+	/* Fills *list (zeroed before) in any order, hidden names left out; what is there on failure is freed by the
+	 * caller. */
 	bm_status (*list)(void *state, const char *url, const char *path, storage_list *list, bm_error *err);
 	bm_status (*read)(void *state, const char *url, const char *path, size_t limit, uint8_t **bytes, size_t *size,
 			  bm_error *err);

@@ -20,19 +20,20 @@ static bm_status fail_errno(bm_error *err, const char *verb, const char *url, co
 	switch (number) {
 	case ENOENT:
 	case ENOTDIR:
-		return base_fail(err, BM_ERR_NOT_FOUND, "cannot %s '%s%s%s': %s; check the path", verb, url, slash, path,
+		return base_fail(err, BM_ERR_NOT_FOUND, "cannot %s '%s%s%s': %s; check the path", verb, url, slash,
+				 path,
 				 number == ENOENT ? "no such file or folder" : "a part of the path is not a folder");
 	case ELOOP:
-		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': its symbolic links go round in a circle", verb, url,
-				 slash, path);
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': its symbolic links go round in a circle", verb,
+				 url, slash, path);
 	case EACCES:
 	case EPERM:
-		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; check who may read it", verb, url, slash, path,
-				 strerror(number));
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; check who may read it", verb, url, slash,
+				 path, strerror(number));
 	case EMFILE:
 	case ENFILE:
-		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; use fewer threads or raise 'ulimit -n'", verb, url,
-				 slash, path, strerror(number));
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; use fewer threads or raise 'ulimit -n'", verb,
+				 url, slash, path, strerror(number));
 	default:
 		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s", verb, url, slash, path, strerror(number));
 	}
@@ -136,8 +137,8 @@ static bm_status local_read(void *state, const char *url, const char *path, size
 		goto done;
 	}
 	if ((size_t)got != expected) {
-		status = base_fail(err, BM_ERR_IO, "cannot read '%s/%s': it changed while it was being read; try again", url,
-				   path);
+		status = base_fail(err, BM_ERR_IO, "cannot read '%s/%s': it changed while it was being read; try again",
+				   url, path);
 		goto done;
 	}
 	block[expected] = 0; /* text can be used as such */
@@ -180,7 +181,8 @@ static bm_status url_path(const char *url, const char *where, char *path, bm_err
 		where += 9;
 	if (where[0] != '/')
 		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "cannot open '%s': files of another computer; write file:///path or just the path", url);
+				 "cannot open '%s': files of another computer; write file:///path or just the path",
+				 url);
 	while (*where) {
 		int high = where[0] == '%' ? hex_digit(where[1]) : -1;
 		int low = high >= 0 ? hex_digit(where[2]) : -1;
@@ -213,8 +215,8 @@ bm_status storage_local_open(storage *s, const char *where, bm_error *err)
 		int number = errno;
 		struct stat what;
 		if (number == ENOTDIR && stat(path, &what) == 0)
-			status = base_fail(err, BM_ERR_USAGE, "cannot open '%s': it is a file; name the folder that holds it",
-					   s->url);
+			status = base_fail(err, BM_ERR_USAGE,
+					   "cannot open '%s': it is a file; name the folder that holds it", s->url);
 		else
 			status = fail_errno(err, "open", s->url, "", number);
 		goto fail;

@@ -39,7 +39,8 @@ bm_status storage_open(const char *url, storage **out, bm_error *err)
 	}
 	if (!opener)
 		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "cannot open '%s': this build has no storage for %.*s://; copy the data to a local folder and name that",
+				 "cannot open '%s': this build has no storage for %.*s://; copy the data to a local "
+				 "folder and name that",
 				 url, (int)scheme, url);
 	storage *s = base_calloc(1, sizeof *s, "a storage", err);
 	if (!s)
@@ -81,8 +82,8 @@ static bm_status clean_path(const storage *s, const char *path, char **clean, bm
 {
 	*clean = NULL;
 	if (path[0] == '/')
-		return base_fail(err, BM_ERR_USAGE, "'%s' is not below '%s': give a path without a slash in front", path,
-				 s->url);
+		return base_fail(err, BM_ERR_USAGE, "'%s' is not below '%s': give a path without a slash in front",
+				 path, s->url);
 	char *copy = base_malloc(strlen(path) + 1, 1, "a path", err);
 	if (!copy)
 		return BM_ERR_MEMORY;
@@ -91,7 +92,8 @@ static bm_status clean_path(const storage *s, const char *path, char **clean, bm
 		size_t length = strcspn(part, "/");
 		if (length == 2 && strncmp(part, "..", 2) == 0) {
 			base_free(copy);
-			return base_fail(err, BM_ERR_USAGE, "'%s' may leave '%s': give a path without '..'", path, s->url);
+			return base_fail(err, BM_ERR_USAGE, "'%s' may leave '%s': give a path without '..'", path,
+					 s->url);
 		}
 		if (length > 0 && !(length == 1 && part[0] == '.')) {
 			if (used > 0)

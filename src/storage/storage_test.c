@@ -226,10 +226,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),
-		cmocka_unit_test(test_list),
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_working_folder_may_change),
+		cmocka_unit_test(test_open),	  cmocka_unit_test(test_list),
+		cmocka_unit_test(test_read),	  cmocka_unit_test(test_working_folder_may_change),
 		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, make_root, remove_root);
