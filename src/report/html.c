@@ -231,10 +231,14 @@ static bm_status add_figure(base_text *html, const char *folder, const report_fi
 static const char *trim_text(const char *text, size_t *length)
 {
 	size_t bars = strspn(text, "=");
-	if (bars >= 10 && text[bars] == '\n') {
-		const char *title_end = strchr(text + bars + 1, '\n');
-		if (title_end && strspn(title_end + 1, "=") == bars)
-			text = title_end + 1 + bars;
+	const char *line = text + bars;
+	/* "====", one to three lines of title, "====" */
+	for (int i = 0; bars >= 10 && *line == '\n' && i < 4; i++) {
+		if (i > 0 && strspn(line + 1, "=") == bars && strchr("\n", line[1 + bars])) {
+			text = line + 1 + bars;
+			break;
+		}
+		line += 1 + strcspn(line + 1, "\n");
 	}
 	for (const char *p = text; *p == '\n' || *p == ' ' || *p == '\t'; p++)
 		if (*p == '\n')

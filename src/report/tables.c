@@ -130,7 +130,7 @@ static void short_names(const char *const *names, int classes, char shorts[][SHO
 	for (int c = 0; c < classes; c++)
 		if (shared[c]) {
 			size_t first = *shorts[c] ? character_size(shorts[c]) : 0;
-			snprintf(shorts[c] + first, SHORT_SIZE - first, "%d", c);
+			snprintf(shorts[c] + first, SHORT_SIZE - first, "%u", (unsigned)c % 100); /* DATA_CLASSES_MAX is less */
 		}
 }
 
