@@ -29,17 +29,20 @@ static bm_status check(const float *probabilities, const int *labels, size_t cou
 		return base_fail(err, BM_ERR_USAGE, "cannot evaluate %d classes: 2 to %d are possible", classes,
 				 DATA_CLASSES_MAX);
 	if (count == 0)
-		return base_fail(err, BM_ERR_DATA, "cannot evaluate: there is no image to test on; use a larger data set "
-						   "or another split");
+		return base_fail(err, BM_ERR_DATA,
+				 "cannot evaluate: there is no image to test on; use a larger data set "
+				 "or another split");
 	for (size_t i = 0; i < count; i++)
 		if (labels[i] < 0 || labels[i] >= classes)
-			return base_fail(err, BM_ERR_DATA, "cannot evaluate: image %zu has the label %d, but there are %d "
-							   "classes; preprocess the data again",
+			return base_fail(err, BM_ERR_DATA,
+					 "cannot evaluate: image %zu has the label %d, but there are %d "
+					 "classes; preprocess the data again",
 					 i, labels[i], classes);
 	for (size_t i = 0; i < count * (size_t)classes; i++)
 		if (!(probabilities[i] >= 0 && probabilities[i] <= 1.0001f))
-			return base_fail(err, BM_ERR_NUMERIC, "cannot evaluate: the model gives image %zu the probability %g; "
-							      "train it again, with a smaller learning rate",
+			return base_fail(err, BM_ERR_NUMERIC,
+					 "cannot evaluate: the model gives image %zu the probability %g; "
+					 "train it again, with a smaller learning rate",
 					 i / (size_t)classes, (double)probabilities[i]);
 	return BM_OK;
 }
@@ -198,8 +201,8 @@ static bm_status roc_all(const float *probabilities, const int *labels, evaluate
 	return status;
 }
 
-bm_status evaluate_compute(const float *probabilities, const int *labels, size_t count, int classes, evaluate_metrics *out,
-			   bm_error *err)
+bm_status evaluate_compute(const float *probabilities, const int *labels, size_t count, int classes,
+			   evaluate_metrics *out, bm_error *err)
 {
 	*out = (evaluate_metrics){0};
 	bm_status status = check(probabilities, labels, count, classes, err);

@@ -31,7 +31,7 @@ static json_t *make_class(const evaluate_class *class, const char *name)
 	json_object_set_new(json, "precision", number(class->precision));
 	json_object_set_new(json, "recall", number(class->recall));
 	json_object_set_new(json, "f1_score", number(class->f1));
-	json_object_set_new(json, "support", json_integer((json_int_t)class->support));
+	json_object_set_new(json, "support", json_integer((json_int_t) class->support));
 	json_object_set_new(json, "auc", number(class->auc));
 	json_t *roc = json_object();
 	json_object_set_new(roc, "fpr", numbers(class->roc_fpr, class->roc_count));
@@ -56,8 +56,10 @@ static json_t *make_all(const evaluate_metrics *m, const char *const *names)
 	json_object_set_new(json, "weighted_f1", number(m->weighted_f1));
 	json_object_set_new(json, "mean_auc", number(m->mean_auc));
 	json_object_set_new(json, "most_confused",
-			    m->confused_a < 0 ? json_null() : json_pack("[s,s]", names[m->confused_a], names[m->confused_b]));
-	json_object_set_new(json, "best_distinguished", m->best_class < 0 ? json_null() : json_string(names[m->best_class]));
+			    m->confused_a < 0 ? json_null()
+					      : json_pack("[s,s]", names[m->confused_a], names[m->confused_b]));
+	json_object_set_new(json, "best_distinguished",
+			    m->best_class < 0 ? json_null() : json_string(names[m->best_class]));
 	json_t *matrix = json_array(), *classes = json_array();
 	for (int a = 0; a < m->classes; a++) {
 		json_t *row = json_array();
@@ -88,13 +90,15 @@ static void add_object(base_text *text, json_t *object, const char *indent)
 	json_t *value, *row;
 	size_t index;
 	base_text_add(text, "{");
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		base_text_add(text, "%s\n%s  \"%s\": ", comma, indent, key);
 		comma = ",";
 		json_t *first = json_array_get(value, 0);
 		if (json_is_array(first) || json_is_object(first)) {
 			base_text_add(text, "[");
-			json_array_foreach(value, index, row) {
+			json_array_foreach(value, index, row)
+			{
 				base_text_add(text, "%s\n%s    ", index > 0 ? "," : "", indent);
 				if (json_is_object(row))
 					add_object(text, row, "    ");
@@ -117,8 +121,9 @@ bm_status evaluate_metrics_write(const evaluate_metrics *metrics, const char *co
 	for (int c = 0; c < metrics->classes; c++) {
 		json_t *name = json_string(class_names[c]);
 		if (!name)
-			return base_fail(err, BM_ERR_DATA, "cannot write '%s': the name of class %d is not UTF-8; rename its "
-							   "folder",
+			return base_fail(err, BM_ERR_DATA,
+					 "cannot write '%s': the name of class %d is not UTF-8; rename its "
+					 "folder",
 					 path, c);
 		json_decref(name);
 	}
@@ -144,8 +149,9 @@ typedef struct reader {
 static void fail(reader *r, const char *key)
 {
 	if (r->status == BM_OK)
-		r->status = base_fail(r->err, BM_ERR_FORMAT, "cannot use '%s': '%s' is missing or not what it should be; "
-							     "evaluate again",
+		r->status = base_fail(r->err, BM_ERR_FORMAT,
+				      "cannot use '%s': '%s' is missing or not what it should be; "
+				      "evaluate again",
 				      r->path, key);
 }
 
@@ -221,7 +227,8 @@ static int find_class(reader *r, json_t *classes, json_t *name, const char *key)
 	json_t *class;
 	if (json_is_null(name))
 		return -1;
-	json_array_foreach(classes, index, class) {
+	json_array_foreach(classes, index, class)
+	{
 		const char *text = json_string_value(json_object_get(class, "name"));
 		if (text && json_is_string(name) && strcmp(text, json_string_value(name)) == 0)
 			return (int)index;
@@ -286,8 +293,8 @@ bm_status evaluate_metrics_read(const char *path, evaluate_metrics *out, bm_erro
 	json_t *json = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &why);
 	base_free(bytes);
 	if (!json)
-		return base_fail(err, BM_ERR_FORMAT, "cannot read '%s' as JSON: line %d: %s; evaluate again", path, why.line,
-				 why.text);
+		return base_fail(err, BM_ERR_FORMAT, "cannot read '%s' as JSON: line %d: %s; evaluate again", path,
+				 why.line, why.text);
 	reader r = {path, err, BM_OK};
 	read_all(&r, json, out);
 	json_decref(json);

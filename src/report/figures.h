@@ -15,17 +15,24 @@ bool report_gnuplot_available(void);
 typedef struct report_tile {
 	const uint8_t *pixels; /* [side][side] grey */
 	int side;
-	char caption[3][64];   /* lines above the image, "" for none */
-	int colour;            /* of the caption: 0 neutral, 1 green (right), 2 red (wrong) */
+	char caption[3][64]; /* lines above the image, "" for none */
+	int colour;	     /* of the caption: 0 neutral, 1 green (right), 2 red (wrong) */
 } report_tile;
 
 /* samples: 2x4. names[8]: the images' files, for samples.csv; NULL: not known. */
-bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names, bm_error *err);
-bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes, bm_error *err); /* class_distribution */
-bm_status report_figure_history(const char *folder, const train_history *history, bm_error *err);                                /* training_history: loss | accuracy */
-bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);       /* confusion_matrix */
-bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);             /* roc_curves */
-bm_status report_figure_predictions(const char *folder, const report_tile tiles[12], bm_error *err);                             /* predictions: 3x4 */
-bm_status report_figure_benchmark(const char *folder, const char *const *labels, const double *seconds, int count, bm_error *err); /* benchmark bars */
+bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names,
+				bm_error *err);
+bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes,
+				bm_error *err); /* class_distribution */
+bm_status report_figure_history(const char *folder, const train_history *history,
+				bm_error *err); /* training_history: loss | accuracy */
+bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names,
+				  bm_error *err); /* confusion_matrix */
+bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names,
+			    bm_error *err); /* roc_curves */
+bm_status report_figure_predictions(const char *folder, const report_tile tiles[12],
+				    bm_error *err); /* predictions: 3x4 */
+bm_status report_figure_benchmark(const char *folder, const char *const *labels, const double *seconds, int count,
+				  bm_error *err); /* benchmark bars */
 
 #endif

@@ -135,9 +135,27 @@ static void history(void **state)
 {
 	(void)state;
 	train_epoch epochs[3] = {
-		{.stage = 1, .epoch = 1, .loss = 0.8, .accuracy = 0.7, .val_loss = 0.5, .val_accuracy = 0.8, .learning_rate = 1e-3},
-		{.stage = 2, .epoch = 1, .loss = 0.1, .accuracy = 0.97, .val_loss = 0.18, .val_accuracy = 0.94, .learning_rate = 1e-5},
-		{.stage = 2, .epoch = 2, .loss = 0.09, .accuracy = 0.98, .val_loss = NAN, .val_accuracy = 0.9, .learning_rate = 1e-5},
+		{.stage = 1,
+		 .epoch = 1,
+		 .loss = 0.8,
+		 .accuracy = 0.7,
+		 .val_loss = 0.5,
+		 .val_accuracy = 0.8,
+		 .learning_rate = 1e-3},
+		{.stage = 2,
+		 .epoch = 1,
+		 .loss = 0.1,
+		 .accuracy = 0.97,
+		 .val_loss = 0.18,
+		 .val_accuracy = 0.94,
+		 .learning_rate = 1e-5},
+		{.stage = 2,
+		 .epoch = 2,
+		 .loss = 0.09,
+		 .accuracy = 0.98,
+		 .val_loss = NAN,
+		 .val_accuracy = 0.9,
+		 .learning_rate = 1e-5},
 	};
 	train_history h = {.epochs = epochs, .count = 3, .best_stage = 2, .best_epoch = 1};
 	bm_error err;
@@ -175,7 +193,7 @@ static void confusion(void **state)
 	assert_ok(report_figure_confusion("figures", &m, names, &err), &err);
 	image img = check_figure("confusion_matrix");
 	/* Near a corner of its cell, where no text is, each cell of the diagonal is darker than all the others in its row. */
-	int left = 300, right = img.width - 240, top = 110, bottom = img.height - 160;
+	int left = 330, right = img.width - 240, top = 110, bottom = img.height - 160;
 	for (int a = 0; a < 3; a++) {
 		int grey[3];
 		for (int b = 0; b < 3; b++) {

@@ -60,7 +60,8 @@ static bool on_path(const char *program)
 		return false;
 	for (const char *from = path; *from;) {
 		size_t length = strcspn(from, ":");
-		if (length > 0 && (size_t)snprintf(file, sizeof file, "%.*s/%s", (int)length, from, program) < sizeof file &&
+		if (length > 0 &&
+		    (size_t)snprintf(file, sizeof file, "%.*s/%s", (int)length, from, program) < sizeof file &&
 		    access(file, X_OK) == 0)
 			return true;
 		from += length + (from[length] == ':');
@@ -156,10 +157,11 @@ bm_status report_run_program(const char *program, const char *folder, const char
 	int result;
 	char said[512];
 	if (!on_path(program))
-		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "cannot draw '%s/%s': %s is not installed; install it with 'apt-get install gnuplot-nox', "
-				 "then run it on that file",
-				 folder, script, program);
+		return base_fail(
+			err, BM_ERR_UNSUPPORTED,
+			"cannot draw '%s/%s': %s is not installed; install it with 'apt-get install gnuplot-nox', "
+			"then run it on that file",
+			folder, script, program);
 	int errors = memfd_create("errors", MFD_CLOEXEC);
 	if (errors < 0)
 		return base_fail(err, BM_ERR_IO, "cannot start %s: %s", program, strerror(errno));
@@ -168,8 +170,9 @@ bm_status report_run_program(const char *program, const char *folder, const char
 	if (number) {
 		status = base_fail(err, BM_ERR_IO, "cannot start %s in '%s': %s", program, folder, strerror(number));
 	} else if (!wait_for(child, seconds, &result)) {
-		status = base_fail(err, BM_ERR_IO, "%s did not finish '%s/%s' within %.0f s and was stopped; try it by hand",
-				   program, folder, script, seconds);
+		status = base_fail(err, BM_ERR_IO,
+				   "%s did not finish '%s/%s' within %.0f s and was stopped; try it by hand", program,
+				   folder, script, seconds);
 	} else if (!WIFEXITED(result) || WEXITSTATUS(result) != 0) {
 		read_errors(errors, said, sizeof said);
 		char how[64];
@@ -200,20 +203,22 @@ static bm_status write_beside(const report_figure *f, const char *ending, const 
 
 static void wrap_script(const report_figure *f, base_text *all)
 {
-	base_text_add(all,
-		      "# Draws %s.png and %s.svg from %s.csv:\n"
-		      "#   gnuplot %s.gp\n"
-		      "set encoding utf8\n"
-		      "set datafile separator comma\n"
-		      "do for [ending in 'png svg'] {\n"
-		      "if (ending eq 'png') {\n"
-		      "\tset terminal pngcairo size %d,%d font 'DejaVu Sans,12' fontscale 2 linewidth 2 pointscale 2 noenhanced "
-		      "background rgb 'white'\n"
-		      "} else {\n"
-		      "\tset terminal svg size %d,%d font 'DejaVu Sans,12' fontscale 1.15 noenhanced background rgb 'white'\n"
-		      "}\n"
-		      "set output '%s.'.ending\n",
-		      f->name, f->name, f->name, f->name, 2 * f->width, 2 * f->height, f->width, f->height, f->name);
+	base_text_add(
+		all,
+		"# Draws %s.png and %s.svg from %s.csv:\n"
+		"#   gnuplot %s.gp\n"
+		"set encoding utf8\n"
+		"set datafile separator comma\n"
+		"do for [ending in 'png svg'] {\n"
+		"if (ending eq 'png') {\n"
+		"\tset terminal pngcairo size %d,%d font 'DejaVu Sans,12' fontscale 2 linewidth 2 pointscale 2 "
+		"noenhanced "
+		"background rgb 'white'\n"
+		"} else {\n"
+		"\tset terminal svg size %d,%d font 'DejaVu Sans,12' fontscale 1.15 noenhanced background rgb 'white'\n"
+		"}\n"
+		"set output '%s.'.ending\n",
+		f->name, f->name, f->name, f->name, 2 * f->width, 2 * f->height, f->width, f->height, f->name);
 	base_text_append(all, base_text_string(&f->script), f->script.length);
 	base_text_add(all, "unset output\nreset\nset encoding utf8\nset datafile separator comma\n}\n");
 	all->failed = all->failed || f->script.failed;
@@ -224,7 +229,8 @@ static void remove_pictures(const report_figure *f)
 {
 	char path[4096];
 	for (int i = 0; i < 2; i++)
-		if ((size_t)snprintf(path, sizeof path, "%s/%s.%s", f->folder, f->name, i == 0 ? "png" : "svg") < sizeof path)
+		if ((size_t)snprintf(path, sizeof path, "%s/%s.%s", f->folder, f->name, i == 0 ? "png" : "svg") <
+		    sizeof path)
 			unlink(path);
 }
 

@@ -8,17 +8,17 @@
 /* Colours that stay apart for colour-blind eyes (Okabe & Ito 2008), "0xRRGGBB"; repeats after eight. */
 const char *report_class_colour(int index);
 
-#define REPORT_BLUE "#0072b2"   /* training */
+#define REPORT_BLUE "#0072b2"	/* training */
 #define REPORT_ORANGE "#e69f00" /* validation */
-#define REPORT_GREEN 0x1b7f3b   /* right */
-#define REPORT_RED 0xc62828     /* wrong */
+#define REPORT_GREEN 0x1b7f3b	/* right */
+#define REPORT_RED 0xc62828	/* wrong */
 #define REPORT_INK 0x222222
 
 typedef struct report_figure {
 	const char *folder, *name;
 	int width, height; /* of the SVG; the PNG has twice as many pixels each way */
 	base_text script;  /* what to draw, between setting the terminal and closing the output */
-	base_text data;    /* NAME.csv */
+	base_text data;	   /* NAME.csv */
 } report_figure;
 
 /* Appends 'text' as a gnuplot string. Single quotes: nothing in it is substituted. */
@@ -31,6 +31,7 @@ bm_status report_figure_finish(report_figure *figure, bm_error *err);
 
 /* Runs `program` on `script` in `folder` (no shell), for at most `seconds`; what it says on stderr goes into err.
  * BM_ERR_UNSUPPORTED when there is no such program. */
-bm_status report_run_program(const char *program, const char *folder, const char *script, double seconds, bm_error *err);
+bm_status report_run_program(const char *program, const char *folder, const char *script, double seconds,
+			     bm_error *err);
 
 #endif

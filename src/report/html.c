@@ -11,50 +11,64 @@
 enum { SVG_LIMIT = 1000000, PICTURE_LIMIT = 64 << 20, LONG_TEXT = 60 /* lines; more get their own scroll bar */ };
 
 static const char style[] =
-	":root{color-scheme:light dark;--paper:#fbfbf9;--ink:#1f2430;--soft:#5a6270;--line:#dfe2e6;--card:#fff;--accent:#0b5c8c;"
+	":root{color-scheme:light "
+	"dark;--paper:#fbfbf9;--ink:#1f2430;--soft:#5a6270;--line:#dfe2e6;--card:#fff;--accent:#0b5c8c;"
 	"--pre:#f3f4f2;--warn:#fff6e0;--warn-line:#d9a521}\n"
-	"@media(prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e4e7eb;--soft:#9aa4b2;--line:#2d333c;--card:#1c2027;"
+	"@media(prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e4e7eb;--soft:#9aa4b2;--line:#2d333c;--card:#"
+	"1c2027;"
 	"--accent:#7cc4ee;--pre:#1a1e24;--warn:#2b2413;--warn-line:#b98a17}}\n"
 	"*{box-sizing:border-box}\n"
 	"html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}\n"
-	"body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',"
+	"body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe "
+	"UI',Roboto,'DejaVu Sans',"
 	"sans-serif}\n"
 	"main,header,footer{max-width:60rem;margin:0 auto;padding:0 1.25rem}\n"
 	"header{padding-top:2.5rem}\n"
 	"h1{font-size:clamp(1.6rem,5vw,2.3rem);line-height:1.2;margin:0 0 .4rem;letter-spacing:-.01em}\n"
 	".data{color:var(--soft);margin:0 0 1.75rem;overflow-wrap:anywhere}\n"
-	".answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:.75rem;margin:0 0 1.75rem}\n"
+	".answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:.75rem;margin:0 0 "
+	"1.75rem}\n"
 	".answers div{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.8rem 1rem}\n"
 	".answers div:first-child{border-color:var(--accent);border-width:2px}\n"
 	"dt{color:var(--soft);font-size:.85rem}\n"
-	"dd{margin:.1rem 0 0;font-size:1.5rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}\n"
+	"dd{margin:.1rem 0 "
+	"0;font-size:1.5rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}"
+	"\n"
 	"dd small{display:block;font-size:.85rem;font-weight:400;color:var(--soft)}\n"
-	"aside{background:var(--warn);border-left:4px solid var(--warn-line);border-radius:0 .5rem .5rem 0;padding:.8rem 1.1rem;"
+	"aside{background:var(--warn);border-left:4px solid var(--warn-line);border-radius:0 .5rem .5rem "
+	"0;padding:.8rem 1.1rem;"
 	"margin:0 0 1.75rem}\n"
 	"aside h2{font-size:1rem;margin:0 0 .3rem}\n"
 	"aside ul{margin:0;padding-left:1.2rem}\n"
-	"nav ol{columns:13rem;column-gap:2rem;list-style:none;margin:0;padding:.9rem 0;border:solid var(--line);border-width:1px 0}\n"
+	"nav ol{columns:13rem;column-gap:2rem;list-style:none;margin:0;padding:.9rem 0;border:solid "
+	"var(--line);border-width:1px 0}\n"
 	"nav li{break-inside:avoid;padding:.1rem 0}\n"
-	"nav b{display:inline-block;min-width:1.7em;color:var(--soft);font-weight:400;font-variant-numeric:tabular-nums}\n"
+	"nav "
+	"b{display:inline-block;min-width:1.7em;color:var(--soft);font-weight:400;font-variant-numeric:tabular-nums}\n"
 	"a{color:var(--accent);text-decoration-thickness:1px;text-underline-offset:.15em}\n"
 	"section{margin:2.75rem 0 0;scroll-margin-top:1rem}\n"
 	"h2{font-size:1.35rem;line-height:1.3;margin:0 0 .8rem}\n"
 	"h2 span{color:var(--accent);font-variant-numeric:tabular-nums;margin-right:.45em}\n"
-	"pre{background:var(--pre);border:1px solid var(--line);border-radius:.5rem;margin:0;padding:.9rem 1.1rem;overflow:auto;"
+	"pre{background:var(--pre);border:1px solid var(--line);border-radius:.5rem;margin:0;padding:.9rem "
+	"1.1rem;overflow:auto;"
 	"font:.86rem/1.17 'DejaVu Sans Mono',ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;tab-size:8}\n"
 	"pre.long{max-height:34rem}\n"
 	"pre.wrap{white-space:pre-wrap;overflow-wrap:anywhere}\n"
 	"pre:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n"
 	"figure{margin:1.25rem 0 0;text-align:center}\n"
-	"img{max-width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:.5rem;padding:.4rem}\n"
+	"img{max-width:100%;height:auto;background:#fff;border:1px solid "
+	"var(--line);border-radius:.5rem;padding:.4rem}\n"
 	"figcaption{color:var(--soft);font-size:.9rem;margin-top:.35rem}\n"
 	".missing{border:1px dashed var(--line);border-radius:.5rem;padding:1rem;color:var(--soft)}\n"
 	"footer{color:var(--soft);font-size:.85rem;padding-top:2.5rem;padding-bottom:2.5rem}\n"
 	"@media(max-width:40rem){main,header,footer{padding-left:.9rem;padding-right:.9rem}header{padding-top:1.5rem}"
 	".answers{grid-template-columns:1fr 1fr;gap:.5rem}.answers div{padding:.6rem .75rem}dd{font-size:1.2rem}"
 	"pre{font-size:.66rem;padding:.7rem .6rem}}\n"
-	"@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--card:#fff;--accent:#000;--pre:#fff;"
-	"--warn:#fff}body{font-size:10.5pt}nav{display:none}pre,pre.long{max-height:none;overflow:visible;font-size:7.5pt}"
+	"@media "
+	"print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--card:#fff;--accent:#000;--"
+	"pre:#fff;"
+	"--warn:#fff}body{font-size:10.5pt}nav{display:none}pre,pre.long{max-height:none;overflow:visible;font-size:7."
+	"5pt}"
 	"figure,aside,.answers div{break-inside:avoid}h2{break-after:avoid}header{padding-top:0}}\n";
 
 /* ---- text ---- */
@@ -182,8 +196,8 @@ static void add_contents(base_text *html, const report_page *page)
 }
 
 /* Takes the picture in if it is there. */
-static bool add_picture(base_text *html, const char *folder, const report_figure_ref *ref, const char *ending, const char *type,
-			size_t limit, bm_status *status, bm_error *err)
+static bool add_picture(base_text *html, const char *folder, const report_figure_ref *ref, const char *ending,
+			const char *type, size_t limit, bm_status *status, bm_error *err)
 {
 	char name[256];
 	uint8_t *bytes = NULL;
@@ -297,8 +311,10 @@ bm_status report_write_html(const report_page *page, const char *figures, const 
 		add_escaped(&html, page->repeat);
 		base_text_add(&html, "</pre>\n</section>\n");
 	}
-	base_text_add(&html, "</main>\n<footer>Written by brainmri %s. Not a medical device: not for diagnosis.</footer>\n"
-			     "</body>\n</html>\n", BM_VERSION);
+	base_text_add(&html,
+		      "</main>\n<footer>Written by brainmri %s. Not a medical device: not for diagnosis.</footer>\n"
+		      "</body>\n</html>\n",
+		      BM_VERSION);
 	if (status == BM_OK && html.failed)
 		status = base_fail(err, BM_ERR_MEMORY, "cannot write '%s': not enough memory for the page", path);
 	if (status == BM_OK)

@@ -6,14 +6,14 @@
 #include "base/text.h"
 
 typedef struct report_figure_ref {
-	const char *name;    /* NAME.svg in the figures folder, or NAME.png when the SVG is larger than 1 MB */
+	const char *name; /* NAME.svg in the figures folder, or NAME.png when the SVG is larger than 1 MB */
 	const char *caption;
 } report_figure_ref;
 
 typedef struct report_phase {
-	int number;              /* 1 to 10 */
-	const char *title;       /* "Data Exploration" */
-	const char *text;        /* what the phase printed */
+	int number;	   /* 1 to 10 */
+	const char *title; /* "Data Exploration" */
+	const char *text;  /* what the phase printed */
 	const report_figure_ref *figures;
 	size_t figure_count;
 } report_phase;
@@ -26,14 +26,14 @@ typedef struct report_answer {
 
 typedef struct report_page {
 	const char *title;
-	const char *data;    /* what it was trained on */
+	const char *data; /* what it was trained on */
 	const report_answer *answers;
 	size_t answer_count;
 	const report_phase *phases;
 	size_t phase_count;
 	const char *const *cautions; /* what the figures do not say: no patient identifiers, not for diagnosis, ... */
 	size_t caution_count;
-	const char *repeat;  /* the command line that repeats the run */
+	const char *repeat; /* the command line that repeats the run */
 } report_page;
 
 /* Writes path from page, taking pictures from `figures`. A picture that is not there is named in the page, not an error. */

@@ -83,7 +83,8 @@ static void assert_well_formed(const char *html)
 			p++;
 		} else {
 			bool closing = p[1] == '/';
-			const char *name = p + 1 + closing, *end = name + strspn(name, "abcdefghijklmnopqrstuvwxyz123456");
+			const char *name = p + 1 + closing,
+				   *end = name + strspn(name, "abcdefghijklmnopqrstuvwxyz123456");
 			size_t length = (size_t)(end - name);
 			assert_true(length > 0 && length < sizeof open[0]);
 			while (*end == ' ') {
@@ -94,7 +95,8 @@ static void assert_well_formed(const char *html)
 				assert_null(memchr(value + 2, '<', (size_t)(close - value - 2)));
 				if (strncmp(key, "id=", 3) == 0) {
 					assert_true(id_count < 64 && close - value - 2 < 32);
-					snprintf(ids[id_count], sizeof ids[0], "%.*s", (int)(close - value - 2), value + 2);
+					snprintf(ids[id_count], sizeof ids[0], "%.*s", (int)(close - value - 2),
+						 value + 2);
 					for (int i = 0; i < id_count; i++)
 						assert_string_not_equal(ids[i], ids[id_count]);
 					id_count++;
@@ -140,8 +142,15 @@ static void whole_page(void **state)
 			 "└── last line\n\n";
 	report_answer answers[] = {{"Test accuracy", "96.1 % (94.5 to 97.2)"}, {"Loss", "0.1"}};
 	const char *cautions[] = {"No patient identifiers."};
-	report_page page = {.title = "Run", .data = "5,712 images", .answers = answers, .answer_count = 2, .phases = phases,
-			    .phase_count = 10, .cautions = cautions, .caution_count = 1, .repeat = "brainmri run DATA --seed 1"};
+	report_page page = {.title = "Run",
+			    .data = "5,712 images",
+			    .answers = answers,
+			    .answer_count = 2,
+			    .phases = phases,
+			    .phase_count = 10,
+			    .cautions = cautions,
+			    .caution_count = 1,
+			    .repeat = "brainmri run DATA --seed 1"};
 	char *html = write_page(&page);
 	assert_well_formed(html);
 	assert_int_equal(count(html, "<section id=\"phase-"), 10);
@@ -194,8 +203,15 @@ static void everything_is_escaped(void **state)
 	report_phase phase = {1, bad, bad, figures, 2};
 	report_answer answer = {bad, bad};
 	const char *cautions[] = {bad};
-	report_page page = {.title = bad, .data = bad, .answers = &answer, .answer_count = 1, .phases = &phase, .phase_count = 1,
-			    .cautions = cautions, .caution_count = 1, .repeat = bad};
+	report_page page = {.title = bad,
+			    .data = bad,
+			    .answers = &answer,
+			    .answer_count = 1,
+			    .phases = &phase,
+			    .phase_count = 1,
+			    .cautions = cautions,
+			    .caution_count = 1,
+			    .repeat = bad};
 	char *html = write_page(&page);
 	assert_well_formed(html);
 	assert_null(strstr(html, "<script"));

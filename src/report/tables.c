@@ -130,7 +130,8 @@ static void short_names(const char *const *names, int classes, char shorts[][SHO
 	for (int c = 0; c < classes; c++)
 		if (shared[c]) {
 			size_t first = *shorts[c] ? character_size(shorts[c]) : 0;
-			snprintf(shorts[c] + first, SHORT_SIZE - first, "%u", (unsigned)c % 100); /* DATA_CLASSES_MAX is less */
+			snprintf(shorts[c] + first, SHORT_SIZE - first, "%u",
+				 (unsigned)c % 100); /* DATA_CLASSES_MAX is less */
 		}
 }
 
@@ -221,13 +222,14 @@ void report_class_table(base_text *text, const char *const *names, const size_t 
 void report_test_results(base_text *text, const evaluate_metrics *m)
 {
 	char accuracy[96], loss[32], f1[32];
-	snprintf(accuracy, sizeof accuracy, "%.4f (%.2f%%; 95%% interval %.1f%% to %.1f%%)", m->accuracy, 100 * m->accuracy,
-		 100 * m->accuracy_low, 100 * m->accuracy_high);
+	snprintf(accuracy, sizeof accuracy, "%.4f (%.2f%%; 95%% interval %.1f%% to %.1f%%)", m->accuracy,
+		 100 * m->accuracy, 100 * m->accuracy_low, 100 * m->accuracy_high);
 	snprintf(loss, sizeof loss, "%.4f", m->loss);
 	snprintf(f1, sizeof f1, "%.4f", m->macro_f1);
 	report_section(text, "TEST SET RESULTS");
 	base_text_add(text, "\nOverall Metrics:\n");
-	report_tree(text, (const report_line[]){{"Test Accuracy", accuracy}, {"Test Loss", loss}, {"Macro F1-Score", f1}}, 3);
+	report_tree(text,
+		    (const report_line[]){{"Test Accuracy", accuracy}, {"Test Loss", loss}, {"Macro F1-Score", f1}}, 3);
 }
 
 static void classification_row(base_text *text, int width, const char *name, double precision, double recall, double f1,
@@ -254,13 +256,15 @@ void report_classification(base_text *text, const evaluate_metrics *m, const cha
 	pad(text, "accuracy", width, true);
 	base_text_add(text, "  %9s %9s %9.2f %9zu\n", "", "", m->accuracy, m->count);
 	classification_row(text, width, "macro avg", m->macro_precision, m->macro_recall, m->macro_f1, m->count);
-	classification_row(text, width, "weighted avg", m->weighted_precision, m->weighted_recall, m->weighted_f1, m->count);
+	classification_row(text, width, "weighted avg", m->weighted_precision, m->weighted_recall, m->weighted_f1,
+			   m->count);
 	rule(text, "═", RULE_WIDTH);
 }
 
 static void interpretation(base_text *text, const evaluate_metrics *m, const char *const *names)
 {
-	char right[80], wrong[64], most[256] = "none (every image was classified correctly)", best[128] = "none (nothing was recognised)";
+	char right[80], wrong[64], most[256] = "none (every image was classified correctly)",
+				   best[128] = "none (nothing was recognised)";
 	char a[TITLE_SIZE], b[TITLE_SIZE];
 	size_t hits = 0;
 	for (int c = 0; c < m->classes; c++)
@@ -271,13 +275,16 @@ static void interpretation(base_text *text, const evaluate_metrics *m, const cha
 	if (m->confused_a >= 0)
 		snprintf(most, sizeof most, "%s ↔ %s (%zu of %zu errors)", report_class_title(names[m->confused_a], a),
 			 report_class_title(names[m->confused_b], b),
-			 m->confusion[m->confused_a][m->confused_b] + m->confusion[m->confused_b][m->confused_a], errors);
+			 m->confusion[m->confused_a][m->confused_b] + m->confusion[m->confused_b][m->confused_a],
+			 errors);
 	if (m->best_class >= 0)
 		snprintf(best, sizeof best, "%s (F1 %.2f)", report_class_title(names[m->best_class], a),
 			 m->per_class[m->best_class].f1);
 	base_text_add(text, "Interpretation:\n");
 	report_tree(text,
-		    (const report_line[]){{"Diagonal", right}, {"Off-diagonal", wrong}, {"Most confusion", most},
+		    (const report_line[]){{"Diagonal", right},
+					  {"Off-diagonal", wrong},
+					  {"Most confusion", most},
 					  {"Best distinguished", best}},
 		    4);
 }
@@ -366,7 +373,8 @@ static void final_training(base_text *text, const train_history *h)
 			best = &h->epochs[i];
 	if (!best)
 		return;
-	base_text_add(text, "Training Metrics (%zu epochs; kept: stage %d, epoch %d):\n", h->count, best->stage, best->epoch);
+	base_text_add(text, "Training Metrics (%zu epochs; kept: stage %d, epoch %d):\n", h->count, best->stage,
+		      best->epoch);
 	base_text_add(text, "%sTraining Accuracy:    %.2f%%\n", branch, 100 * best->accuracy);
 	base_text_add(text, "%sTraining Loss:        %.4f\n", branch, best->loss);
 	base_text_add(text, "%sValidation Accuracy:  %.2f%%\n", branch, 100 * best->val_accuracy);
@@ -388,7 +396,8 @@ static void final_test(base_text *text, const evaluate_metrics *m, const char *c
 		const evaluate_class *class = &m->per_class[c];
 		base_text_add(text, "%s", c + 1 < m->classes ? branch : last_branch);
 		add_title(text, names[c], width);
-		base_text_add(text, "  Precision %.2f, Recall %.2f, F1 %.2f\n", class->precision, class->recall, class->f1);
+		base_text_add(text, "  Precision %.2f, Recall %.2f, F1 %.2f\n", class->precision, class->recall,
+			      class->f1);
 		low = fmin(low, class->auc);
 		high = fmax(high, class->auc);
 	}

@@ -6,8 +6,8 @@
 #include "evaluate/metrics.h"
 #include "train/train.h"
 
-void report_heading(base_text *text, const char *title);      /* ==== / title / ==== (60 wide) */
-void report_section(base_text *text, const char *title);      /* ════ / title / ════ (58 wide) */
+void report_heading(base_text *text, const char *title); /* ==== / title / ==== (60 wide) */
+void report_section(base_text *text, const char *title); /* ════ / title / ════ (58 wide) */
 /* "├── name: value" lines, the last with "└──". */
 typedef struct report_line {
 	const char *name; /* NULL: value alone */
@@ -16,12 +16,15 @@ typedef struct report_line {
 void report_tree(base_text *text, const report_line *lines, size_t count);
 
 /* A box-drawing table; right[i] aligns column i right. cells[row * columns + column]. */
-void report_table(base_text *text, const char *const *header, const char *const *cells, size_t rows, size_t columns, const bool *right);
+void report_table(base_text *text, const char *const *header, const char *const *cells, size_t rows, size_t columns,
+		  const bool *right);
 
 /* Each with its title line ("Class Distribution:", ...), as in the guide, and no blank line at its end. */
 void report_class_table(base_text *text, const char *const *names, const size_t *counts, int classes);
-void report_classification(base_text *text, const evaluate_metrics *m, const char *const *names); /* scikit-learn's layout */
-void report_confusion(base_text *text, const evaluate_metrics *m, const char *const *names);      /* matrix and computed interpretation */
+void report_classification(base_text *text, const evaluate_metrics *m,
+			   const char *const *names); /* scikit-learn's layout */
+void report_confusion(base_text *text, const evaluate_metrics *m,
+		      const char *const *names); /* matrix and computed interpretation */
 void report_auc(base_text *text, const evaluate_metrics *m, const char *const *names);
 /* "TEST SET RESULTS": accuracy with its 95 % interval, loss, macro F1. */
 void report_test_results(base_text *text, const evaluate_metrics *m);

@@ -66,7 +66,10 @@ static void tree(void **state)
 {
 	(void)state;
 	base_text text = {0};
-	report_tree(&text, (const report_line[]){{"Format", "JPEG"}, {NULL, "Dense(256, ReLU)"}, {"GlobalAveragePooling2D", NULL}}, 3);
+	report_tree(
+		&text,
+		(const report_line[]){{"Format", "JPEG"}, {NULL, "Dense(256, ReLU)"}, {"GlobalAveragePooling2D", NULL}},
+		3);
 	report_tree(&text, (const report_line[]){{"Only", "one"}}, 1);
 	report_tree(&text, NULL, 0);
 	assert_text(&text, "├── Format: JPEG\n"
@@ -245,8 +248,10 @@ static void test_results(void **state)
 
 static train_history history(train_epoch *epochs)
 {
-	epochs[0] = (train_epoch){.stage = 1, .epoch = 1, .loss = 0.8, .accuracy = 0.7, .val_loss = 0.5, .val_accuracy = 0.8};
-	epochs[1] = (train_epoch){.stage = 2, .epoch = 1, .loss = 0.1, .accuracy = 0.97, .val_loss = 0.18, .val_accuracy = 0.94};
+	epochs[0] = (train_epoch){
+		.stage = 1, .epoch = 1, .loss = 0.8, .accuracy = 0.7, .val_loss = 0.5, .val_accuracy = 0.8};
+	epochs[1] = (train_epoch){
+		.stage = 2, .epoch = 1, .loss = 0.1, .accuracy = 0.97, .val_loss = 0.18, .val_accuracy = 0.94};
 	return (train_history){.epochs = epochs, .count = 2, .best_stage = 2, .best_epoch = 1, .seconds = 1410};
 }
 
@@ -296,7 +301,8 @@ static void the_box_grows(void **state)
 	base_text text = {0};
 	evaluate_metrics m = guide();
 	static const char *const wide[] = {"größere Überraschung", "b", "c", "d"};
-	report_line line = {"Preprocessing Speedup", "3.20x on four workers against one, of 100 images (größer ist besser)"};
+	report_line line = {"Preprocessing Speedup",
+			    "3.20x on four workers against one, of 100 images (größer ist besser)"};
 	report_final_with(&text, NULL, &m, wide, &line, 1);
 	assert_false(text.failed);
 	assert_non_null(strstr(text.data, "größer ist besser"));

@@ -71,8 +71,10 @@ static bm_status draw_grid(const char *folder, const char *name, const char *tit
 	int count = rows * columns, lines = caption_lines(tiles, count);
 	double head = 0.30, row_height = 1 + LINE * lines + GAP;
 	double width = columns * (1 + GAP) + GAP, height = rows * row_height + head;
-	report_figure f = {.folder = folder, .name = name,
-			   .width = (int)(width * TILE_PIXELS), .height = (int)(height * TILE_PIXELS)};
+	report_figure f = {.folder = folder,
+			   .name = name,
+			   .width = (int)(width * TILE_PIXELS),
+			   .height = (int)(height * TILE_PIXELS)};
 	char *images = base_path_join(folder, name, err);
 	bm_status status = images ? base_make_folders(images, err) : BM_ERR_MEMORY;
 	base_free(images);
@@ -85,31 +87,42 @@ static bm_status draw_grid(const char *folder, const char *name, const char *tit
 			continue;
 		status = write_tile(folder, name, i + 1, &tiles[i], err);
 		add_data(&f.data, &tiles[i], i + 1, x, y, sources ? sources[i] : NULL);
-		base_text_add(&plots, "'%s/%d.png' binary filetype=png origin=(%.5f,%.5f) dx=%.7f dy=%.7f with rgbimage, \\\n", name,
-			      i + 1, x + 0.5 / tiles[i].side, y + 0.5 / tiles[i].side, 1.0 / tiles[i].side, 1.0 / tiles[i].side);
+		base_text_add(&plots,
+			      "'%s/%d.png' binary filetype=png origin=(%.5f,%.5f) dx=%.7f dy=%.7f with rgbimage, \\\n",
+			      name, i + 1, x + 0.5 / tiles[i].side, y + 0.5 / tiles[i].side, 1.0 / tiles[i].side,
+			      1.0 / tiles[i].side);
 		if (tile_colour(&tiles[i]) > 0)
-			base_text_add(s, "set object rectangle from %.3f,%.3f to %.3f,%.3f front fillstyle empty border linecolor rgb "
-					 "'#%06x' linewidth 2\n", x, y, x + 1, y + 1, (unsigned)colours[tile_colour(&tiles[i])]);
+			base_text_add(s,
+				      "set object rectangle from %.3f,%.3f to %.3f,%.3f front fillstyle empty border "
+				      "linecolor rgb "
+				      "'#%06x' linewidth 2\n",
+				      x, y, x + 1, y + 1, (unsigned)colours[tile_colour(&tiles[i])]);
 	}
 	if (status != BM_OK) {
 		base_text_free(&plots);
 		base_text_free(&f.data);
 		return status;
 	}
-	base_text_add(s, "unset border\nunset tics\nunset key\n"
-			 "set margins 0,0,0,0\nset size ratio -1\n"
-			 "set xrange [0:%.3f]\nset yrange [0:%.3f]\n", width, height);
+	base_text_add(s,
+		      "unset border\nunset tics\nunset key\n"
+		      "set margins 0,0,0,0\nset size ratio -1\n"
+		      "set xrange [0:%.3f]\nset yrange [0:%.3f]\n",
+		      width, height);
 	base_text_add(s, "set label ");
 	report_add_quoted(s, title);
-	base_text_add(s, " at %.3f,%.3f center font ',15' textcolor rgb '#222222'\n", width / 2, height - head / 2 + 0.02);
+	base_text_add(s, " at %.3f,%.3f center font ',15' textcolor rgb '#222222'\n", width / 2,
+		      height - head / 2 + 0.02);
 	base_text_add(s, "plot ");
 	base_text_append(s, base_text_string(&plots), plots.length);
 	s->failed = s->failed || plots.failed;
 	base_text_free(&plots);
 	/* Images stand on their bottom edge, captions above them, the first line on top. */
 	for (int line = 0; line < lines; line++)
-		base_text_add(s, "'%s.csv' every ::1 using ($2+0.5):($3+1+%.3f):%d:4 with labels center font ',11' textcolor rgb "
-				 "variable, \\\n", name, LINE * (lines - line - 0.5), 5 + line);
+		base_text_add(s,
+			      "'%s.csv' every ::1 using ($2+0.5):($3+1+%.3f):%d:4 with labels center font ',11' "
+			      "textcolor rgb "
+			      "variable, \\\n",
+			      name, LINE * (lines - line - 0.5), 5 + line);
 	base_text_add(s, "1/0\n");
 	return report_figure_finish(&f, err);
 }
