@@ -19,8 +19,6 @@
 
 #define GNUPLOT_SECONDS 30.0
 
-extern char **environ;
-
 const char *report_class_colour(int index)
 {
 	static const char *const colours[] = {"0x0072b2", "0xe69f00", "0x009e73", "0xcc79a7",

@@ -82,7 +82,8 @@ static bm_status draw_grid(const char *folder, const char *name, const char *tit
 	base_text plots = {0}, *s = &f.script;
 	base_text_add(&f.data, "number,x,y,colour,caption1,caption2,caption3,verdict,source\n");
 	for (int i = 0; i < count && status == BM_OK; i++) {
-		double x = GAP + i % columns * (1 + GAP), y = (rows - 1 - i / columns) * row_height + GAP;
+		int row = i / columns, column = i % columns;
+		double x = GAP + column * (1 + GAP), y = (rows - 1 - row) * row_height + GAP;
 		if (!tiles[i].pixels || tiles[i].side <= 0)
 			continue;
 		status = write_tile(folder, name, i + 1, &tiles[i], err);
