@@ -19,20 +19,23 @@ typedef struct report_tile {
 	int colour;	     /* of the caption: 0 neutral, 1 green (right), 2 red (wrong) */
 } report_tile;
 
-/* samples: 2x4. names[8]: the images' files, for samples.csv; NULL: not known. */
+/* samples: 2x4. names[8]: what else is known of each (its file, its class), for samples.csv; NULL: nothing. */
 bm_status report_figure_samples(const char *folder, const report_tile tiles[8], const char *const *names,
 				bm_error *err);
+/* class_distribution: bars with counts */
 bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes,
-				bm_error *err); /* class_distribution */
-bm_status report_figure_history(const char *folder, const train_history *history,
-				bm_error *err); /* training_history: loss | accuracy */
+				bm_error *err);
+/* training_history: loss | accuracy, the stages and the best epoch marked. BM_ERR_DATA when no epoch was finished. */
+bm_status report_figure_history(const char *folder, const train_history *history, bm_error *err);
+/* confusion_matrix: counts and shares of the actual class */
 bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names,
-				  bm_error *err); /* confusion_matrix */
-bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names,
-			    bm_error *err); /* roc_curves */
-bm_status report_figure_predictions(const char *folder, const report_tile tiles[12],
-				    bm_error *err); /* predictions: 3x4 */
+				  bm_error *err);
+/* roc_curves: each class against the rest. BM_ERR_DATA when the test set has one class only. */
+bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);
+/* predictions: 3x4 */
+bm_status report_figure_predictions(const char *folder, const report_tile tiles[12], bm_error *err);
+/* benchmark: bars of seconds, with the speed-up against the first. BM_ERR_DATA when nothing was measured. */
 bm_status report_figure_benchmark(const char *folder, const char *const *labels, const double *seconds, int count,
-				  bm_error *err); /* benchmark bars */
+				  bm_error *err);
 
 #endif
