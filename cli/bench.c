@@ -5,5 +5,6 @@
 int cli_bench(const cli_arguments *arguments, cli_terminal *terminal)
 {
 	static const char *const phases[] = {"benchmark"};
-	return cli_do_phases(arguments, terminal, CLI_DATA_ALLOWED | CLI_LOOKS_ONLY, phases, sizeof phases / sizeof *phases);
+	return cli_do_phases(arguments, terminal, CLI_DATA_ALLOWED | CLI_LOOKS_ONLY, phases,
+			     sizeof phases / sizeof *phases);
 }

@@ -27,7 +27,8 @@ int main(int argc, char **argv)
 	} else if (arguments.values[CLI_HELP]) {
 		code = print_help(arguments.command, &terminal);
 	} else if (!arguments.command) {
-		base_fail(&err, BM_ERR_USAGE, "which command? 'brainmri run DATA --out runs/first' does everything; see 'brainmri --help'");
+		base_fail(&err, BM_ERR_USAGE,
+			  "which command? 'brainmri run DATA --out runs/first' does everything; see 'brainmri --help'");
 		code = cli_terminal_error(&terminal, &err);
 	} else {
 		code = arguments.command->function(&arguments, &terminal);

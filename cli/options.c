@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 
-enum { WORD_MAX = 64, HELP_COLUMN = 32, HELP_WIDTH = 100 };
+enum { WORD_MAX = 64, HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 /* ---- the nearest name ---- */
 
@@ -73,7 +73,8 @@ static uint32_t bit_of(const cli_command *command)
 
 static bool takes(const cli_command *command, const cli_option *option)
 {
-	return command ? (option->commands & bit_of(command)) != 0 : option->id == CLI_HELP || option->id == CLI_VERSION;
+	return command ? (option->commands & bit_of(command)) != 0
+		       : option->id == CLI_HELP || option->id == CLI_VERSION;
 }
 
 static const char *prefix(const cli_command *command)
@@ -87,8 +88,8 @@ static bm_status unknown_command(const char *word, bm_error *err)
 	for (size_t i = 0; i < cli_command_count; i++)
 		names[i] = cli_commands[i].name;
 	const char *near = cli_nearest(word, names, cli_command_count);
-	return base_fail(err, BM_ERR_USAGE, "no command is called '%s'%s%s%s; see 'brainmri --help'", word, near ? "; did you mean '" : "",
-		near ? near : "", near ? "'" : "");
+	return base_fail(err, BM_ERR_USAGE, "no command is called '%s'%s%s%s; see 'brainmri --help'", word,
+			 near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
 }
 
 static bm_status unknown_option(const cli_command *command, const char *word, bm_error *err)
@@ -99,16 +100,16 @@ static bm_status unknown_option(const cli_command *command, const char *word, bm
 		if (takes(command, &cli_options[i]))
 			names[count++] = cli_options[i].name;
 	const char *near = word[0] == '-' && word[1] == '-' ? cli_nearest(word + 2, names, count) : NULL;
-	return base_fail(err, BM_ERR_USAGE, "'brainmri%s%s' has no option '%s'%s%s%s; see 'brainmri%s%s --help'", command ? " " : "",
-		prefix(command), word, near ? "; did you mean '--" : "", near ? near : "", near ? "'" : "", command ? " " : "",
-		prefix(command));
+	return base_fail(err, BM_ERR_USAGE, "'brainmri%s%s' has no option '%s'%s%s%s; see 'brainmri%s%s --help'",
+			 command ? " " : "", prefix(command), word, near ? "; did you mean '--" : "", near ? near : "",
+			 near ? "'" : "", command ? " " : "", prefix(command));
 }
 
 static const cli_option *find_option(const cli_command *command, const char *name, size_t length)
 {
 	for (size_t i = 0; i < cli_option_count; i++)
 		if (takes(command, &cli_options[i]) && strlen(cli_options[i].name) == length &&
-			strncmp(cli_options[i].name, name, length) == 0)
+		    strncmp(cli_options[i].name, name, length) == 0)
 			return &cli_options[i];
 	return NULL;
 }
@@ -142,15 +143,17 @@ static bm_status parse_option(int argc, char **argv, int *i, cli_arguments *out,
 	if (!option)
 		return unknown_option(out->command, name, err);
 	if (!option->argument && value)
-		return base_fail(err, BM_ERR_USAGE, "--%s takes no value; see 'brainmri %s --help'", option->name, prefix(out->command));
+		return base_fail(err, BM_ERR_USAGE, "--%s takes no value; see 'brainmri %s --help'", option->name,
+				 prefix(out->command));
 	if (option->argument && !value) {
 		if (*i + 1 >= argc)
-			return base_fail(err, BM_ERR_USAGE, "--%s needs a value: --%s %s; see 'brainmri %s --help'", option->name,
-				option->name, option->argument, prefix(out->command));
+			return base_fail(err, BM_ERR_USAGE, "--%s needs a value: --%s %s; see 'brainmri %s --help'",
+					 option->name, option->name, option->argument, prefix(out->command));
 		value = argv[++*i];
 	}
 	if (option->argument && !value[0])
-		return base_fail(err, BM_ERR_USAGE, "--%s has an empty value; it takes %s", option->name, option->argument);
+		return base_fail(err, BM_ERR_USAGE, "--%s has an empty value; it takes %s", option->name,
+				 option->argument);
 	out->values[option->id] = option->argument ? value : "";
 	return BM_OK;
 }
@@ -161,11 +164,13 @@ static bm_status check_operands(const cli_arguments *a, bm_error *err)
 	if (!c || a->values[CLI_HELP] || a->values[CLI_VERSION])
 		return BM_OK;
 	if (a->operand_count < c->least)
-		return base_fail(err, BM_ERR_USAGE, "'brainmri %s' needs %s: brainmri %s %s; see 'brainmri %s --help'", c->name,
-			a->operand_count == 0 ? "an argument" : "more arguments", c->name, c->operands, c->name);
+		return base_fail(err, BM_ERR_USAGE, "'brainmri %s' needs %s: brainmri %s %s; see 'brainmri %s --help'",
+				 c->name, a->operand_count == 0 ? "an argument" : "more arguments", c->name,
+				 c->operands, c->name);
 	if (c->most >= 0 && a->operand_count > c->most)
-		return base_fail(err, BM_ERR_USAGE, "'%s' is one argument too many: brainmri %s %s; see 'brainmri %s --help'",
-			a->operands[c->most], c->name, c->operands, c->name);
+		return base_fail(err, BM_ERR_USAGE,
+				 "'%s' is one argument too many: brainmri %s %s; see 'brainmri %s --help'",
+				 a->operands[c->most], c->name, c->operands, c->name);
 	return BM_OK;
 }
 
@@ -227,8 +232,9 @@ static void wrap(base_text *text, const char *words, int indent, int at)
 static void option_line(base_text *text, const cli_option *option)
 {
 	char name[WORD_MAX + 32];
-	snprintf(name, sizeof name, "  %c%c%c --%s%s%s", option->letter ? '-' : ' ', option->letter ? option->letter : ' ',
-		option->letter ? ',' : ' ', option->name, option->argument ? " " : "", option->argument ? option->argument : "");
+	snprintf(name, sizeof name, "  %c%c%c --%s%s%s", option->letter ? '-' : ' ',
+		 option->letter ? option->letter : ' ', option->letter ? ',' : ' ', option->name,
+		 option->argument ? " " : "", option->argument ? option->argument : "");
 	int length = (int)strlen(name);
 	base_text_add(text, "%s", name);
 	if (length + 2 > HELP_COLUMN) {
@@ -251,11 +257,12 @@ static void program_help(base_text *text)
 	for (size_t i = 0; i < cli_option_count; i++)
 		if (takes(NULL, &cli_options[i]))
 			option_line(text, &cli_options[i]);
-	base_text_add(text, "\n'brainmri COMMAND --help' tells more of each. Exit code: 0 done, 1 failed, 2 wrong usage.\n\n"
-			    "Example:\n  brainmri phantom data/phantom --count 200\n"
-			    "  brainmri run data/phantom --out runs/first --plan scratch --width 0.25 --image-size 96\n"
-			    "  brainmri predict runs/first data/phantom/glioma/*.jpg\n\n"
-			    "Not a medical device.\n");
+	base_text_add(text,
+		      "\n'brainmri COMMAND --help' tells more of each. Exit code: 0 done, 1 failed, 2 wrong usage.\n\n"
+		      "Example:\n  brainmri phantom data/phantom --count 200\n"
+		      "  brainmri run data/phantom --out runs/first --plan scratch --width 0.25 --image-size 96\n"
+		      "  brainmri predict runs/first data/phantom/glioma/*.jpg\n\n"
+		      "Not a medical device.\n");
 }
 
 void cli_help(const cli_command *command, base_text *text)
@@ -285,15 +292,18 @@ void cli_help(const cli_command *command, base_text *text)
 
 /* ---- values ---- */
 
-bm_status cli_parse_integer(const char *option, const char *text, long long low, long long high, long long *value, bm_error *err)
+bm_status cli_parse_integer(const char *option, const char *text, long long low, long long high, long long *value,
+			    bm_error *err)
 {
 	char *end;
 	errno = 0;
 	*value = strtoll(text, &end, 10);
 	if (end == text || *end || errno || *value < low || *value > high) {
 		if (high == INT64_MAX)
-			return base_fail(err, BM_ERR_USAGE, "--%s takes a whole number from %lld on, not '%s'", option, low, text);
-		return base_fail(err, BM_ERR_USAGE, "--%s takes a whole number from %lld to %lld, not '%s'", option, low, high, text);
+			return base_fail(err, BM_ERR_USAGE, "--%s takes a whole number from %lld on, not '%s'", option,
+					 low, text);
+		return base_fail(err, BM_ERR_USAGE, "--%s takes a whole number from %lld to %lld, not '%s'", option,
+				 low, high, text);
 	}
 	return BM_OK;
 }
@@ -305,7 +315,8 @@ bm_status cli_parse_real(const char *option, const char *text, double low, doubl
 	return status;
 }
 
-bm_status cli_parse_list(const char *option, const char *text, double low, double high, double *values, int room, int *count, bm_error *err)
+bm_status cli_parse_list(const char *option, const char *text, double low, double high, double *values, int room,
+			 int *count, bm_error *err)
 {
 	const char *at = text;
 	*count = 0;
@@ -315,9 +326,10 @@ bm_status cli_parse_list(const char *option, const char *text, double low, doubl
 		double value = strtod(at, &end);
 		if (end == at || (*end && *end != ',') || errno || !isfinite(value) || value < low || value > high)
 			return base_fail(err, BM_ERR_USAGE, "--%s takes %s from %g to %g, not '%s'", option,
-				room > 1 ? "numbers (separated by commas)" : "a number", low, high, text);
+					 room > 1 ? "numbers (separated by commas)" : "a number", low, high, text);
 		if (*count == room)
-			return base_fail(err, BM_ERR_USAGE, "--%s takes at most %d number%s, not '%s'", option, room, room == 1 ? "" : "s", text);
+			return base_fail(err, BM_ERR_USAGE, "--%s takes at most %d number%s, not '%s'", option, room,
+					 room == 1 ? "" : "s", text);
 		values[(*count)++] = value;
 		if (!*end)
 			return BM_OK;
@@ -344,7 +356,8 @@ bm_status cli_parse_duration(const char *option, const char *text, double *secon
 		at = end + (*end != '\0');
 	}
 	if (*at || !(*seconds > 0) || *seconds > 1e8)
-		return base_fail(err, BM_ERR_USAGE, "--%s takes a time such as 3600, 90s, 60m or 1h30m, not '%s'", option, text);
+		return base_fail(err, BM_ERR_USAGE, "--%s takes a time such as 3600, 90s, 60m or 1h30m, not '%s'",
+				 option, text);
 	return BM_OK;
 }
 

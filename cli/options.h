@@ -47,7 +47,7 @@ typedef enum cli_option_id {
 typedef struct cli_option {
 	cli_option_id id;
 	const char *name;     /* without the dashes */
-	char letter;          /* 0: none */
+	char letter;	      /* 0: none */
 	const char *argument; /* "N"; NULL: a flag */
 	const char *help;     /* one line */
 	uint32_t commands;    /* bit of each command that takes it */
@@ -72,7 +72,7 @@ extern const cli_command cli_commands[];
 extern const size_t cli_command_count;
 
 typedef struct cli_arguments {
-	const cli_command *command; /* NULL: none was named */
+	const cli_command *command;	      /* NULL: none was named */
 	const char *values[CLI_OPTION_COUNT]; /* NULL: not given; "" for a flag */
 	const char **operands;
 	int operand_count;
@@ -91,10 +91,13 @@ const cli_command *cli_find_command(const char *name); /* NULL when there is non
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
 /* Values, each BM_ERR_USAGE with the option's name and what it takes. */
-bm_status cli_parse_integer(const char *option, const char *text, long long low, long long high, long long *value, bm_error *err);
+bm_status cli_parse_integer(const char *option, const char *text, long long low, long long high, long long *value,
+			    bm_error *err);
 bm_status cli_parse_real(const char *option, const char *text, double low, double high, double *value, bm_error *err);
-bm_status cli_parse_list(const char *option, const char *text, double low, double high, double *values, int room, int *count, bm_error *err);
-bm_status cli_parse_duration(const char *option, const char *text, double *seconds, bm_error *err); /* "60m", "1h30m", "3600" */
+bm_status cli_parse_list(const char *option, const char *text, double low, double high, double *values, int room,
+			 int *count, bm_error *err);
+bm_status cli_parse_duration(const char *option, const char *text, double *seconds,
+			     bm_error *err); /* "60m", "1h30m", "3600" */
 bm_status cli_parse_threads(const char *text, int *threads, bm_error *err);
 
 #endif

@@ -29,8 +29,8 @@ static bm_status widen(image *img, int width, bm_error *err)
 	if (!wide.pixels)
 		return BM_ERR_MEMORY;
 	for (int y = 0; y < img->height; y++)
-		memcpy(wide.pixels + (size_t)y * (size_t)width + (width - img->width) / 2, img->pixels + (size_t)y * (size_t)img->width,
-			(size_t)img->width);
+		memcpy(wide.pixels + (size_t)y * (size_t)width + (width - img->width) / 2,
+		       img->pixels + (size_t)y * (size_t)img->width, (size_t)img->width);
 	image_free(img);
 	*img = wide;
 	return BM_OK;
@@ -62,16 +62,20 @@ static bm_status coloured(image *img, bm_error *err)
 	return BM_OK;
 }
 
-static bm_status write_image(const phantom_job *job, int label, long long index, const image *img, bool png, bm_error *err)
+static bm_status write_image(const phantom_job *job, int label, long long index, const image *img, bool png,
+			     bm_error *err)
 {
 	base_text path = {0};
 	uint8_t *bytes = NULL;
 	size_t size = 0;
-	bm_status status = png ? image_encode_png(img, &bytes, &size, err) : image_encode_jpeg(img, 90, &bytes, &size, err);
+	bm_status status =
+		png ? image_encode_png(img, &bytes, &size, err) : image_encode_jpeg(img, 90, &bytes, &size, err);
 	if (status != BM_OK)
 		return status;
-	base_text_add(&path, "%s/%s/phantom_%06lld.%s", job->out, image_phantom_class_names[label], index, png ? "png" : "jpg");
-	status = path.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path") : base_file_write(path.data, bytes, size, err);
+	base_text_add(&path, "%s/%s/phantom_%06lld.%s", job->out, image_phantom_class_names[label], index,
+		      png ? "png" : "jpg");
+	status = path.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path")
+			     : base_file_write(path.data, bytes, size, err);
 	base_free(bytes);
 	base_text_free(&path);
 	return status;
@@ -100,8 +104,11 @@ static bm_status make_one(void *arg, int worker, size_t i, bm_error *err)
 	image_free(&img);
 	long long done = atomic_fetch_add(&job->done, 1) + 1;
 	if (status == BM_OK && worker == 0)
-		base_report_progress(job->observer, &(base_progress){.what = "Drawing phantoms", .unit = "images", .done = done,
-			.total = job->count * IMAGE_PHANTOM_CLASSES, .seconds = base_now() - job->begun});
+		base_report_progress(job->observer, &(base_progress){.what = "Drawing phantoms",
+								     .unit = "images",
+								     .done = done,
+								     .total = job->count * IMAGE_PHANTOM_CLASSES,
+								     .seconds = base_now() - job->begun});
 	return status;
 }
 
@@ -122,15 +129,21 @@ static bm_status check_folder(const phantom_job *job, const char *marker, bool *
 	if (status != BM_OK || list.count == 0)
 		goto done;
 	if (!base_is_file(marker)) {
-		status = base_fail(err, BM_ERR_USAGE, "'%s' is not empty and was not made by 'brainmri phantom'; choose another folder", job->out);
+		status = base_fail(err, BM_ERR_USAGE,
+				   "'%s' is not empty and was not made by 'brainmri phantom'; choose another folder",
+				   job->out);
 		goto done;
 	}
 	status = phase_json_read(marker, &json, err);
 	if (status != BM_OK)
 		goto done;
-	if (json_unpack(json, "{s:I, s:i, s:I, s:b}", "count", &count, "size", &size, "seed", &seed, "complete", &whole) != 0 ||
-		count != job->count || size != job->size || (uint64_t)seed != job->seed)
-		status = base_fail(err, BM_ERR_USAGE, "'%s' holds phantoms of another count, size or seed; choose another folder or remove it", job->out);
+	if (json_unpack(json, "{s:I, s:i, s:I, s:b}", "count", &count, "size", &size, "seed", &seed, "complete",
+			&whole) != 0 ||
+	    count != job->count || size != job->size || (uint64_t)seed != job->seed)
+		status = base_fail(
+			err, BM_ERR_USAGE,
+			"'%s' holds phantoms of another count, size or seed; choose another folder or remove it",
+			job->out);
 	*there = status == BM_OK && whole;
 done:
 	json_decref(json);
@@ -141,8 +154,8 @@ done:
 
 static bm_status write_marker(const phantom_job *job, const char *marker, bool complete, bm_error *err)
 {
-	json_t *json = json_pack("{s:I, s:i, s:I, s:b}", "count", (json_int_t)job->count, "size", job->size, "seed", (json_int_t)job->seed,
-		"complete", (int)complete);
+	json_t *json = json_pack("{s:I, s:i, s:I, s:b}", "count", (json_int_t)job->count, "size", job->size, "seed",
+				 (json_int_t)job->seed, "complete", (int)complete);
 	bm_status status = json ? phase_json_write(json, marker, err) : base_fail(err, BM_ERR_MEMORY, "no memory");
 	json_decref(json);
 	return status;
@@ -165,8 +178,11 @@ static bm_status make(phantom_job *job, int threads, bool *there, bm_error *err)
 		status = base_parallel(threads, (size_t)job->count * IMAGE_PHANTOM_CLASSES, make_one, job, err);
 	if (status == BM_OK && !*there) {
 		long long total = job->count * IMAGE_PHANTOM_CLASSES;
-		base_report_progress(job->observer, &(base_progress){.what = "Drawing phantoms", .unit = "images", .done = total, .total = total,
-			.seconds = base_now() - job->begun});
+		base_report_progress(job->observer, &(base_progress){.what = "Drawing phantoms",
+								     .unit = "images",
+								     .done = total,
+								     .total = total,
+								     .seconds = base_now() - job->begun});
 		status = write_marker(job, marker, true, err);
 	}
 	base_free(marker);
@@ -199,16 +215,18 @@ int cli_phantom(const cli_arguments *a, cli_terminal *terminal)
 	long long images = job.count * IMAGE_PHANTOM_CLASSES;
 	double took = base_now() - job.begun;
 	if (terminal->json) {
-		json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:b, s:f}", "command", "phantom", "folder", job.out, "images",
-			(json_int_t)images, "per_class", (json_int_t)job.count, "size", job.size, "seed", (json_int_t)job.seed, "reused",
-			(int)there, "seconds", took);
+		json_t *json =
+			json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:b, s:f}", "command", "phantom", "folder", job.out,
+				  "images", (json_int_t)images, "per_class", (json_int_t)job.count, "size", job.size,
+				  "seed", (json_int_t)job.seed, "reused", (int)there, "seconds", took);
 		cli_print_json(terminal, json);
 		json_decref(json);
 	} else if (there) {
-		base_result(&terminal->observer, "✓ %s phantoms are there already: %s", base_format_count(images, total), job.out);
+		base_result(&terminal->observer, "✓ %s phantoms are there already: %s",
+			    base_format_count(images, total), job.out);
 	} else {
-		base_result(&terminal->observer, "✓ %s phantoms of %d classes written to %s in %.1f s", base_format_count(images, total),
-			IMAGE_PHANTOM_CLASSES, job.out, took);
+		base_result(&terminal->observer, "✓ %s phantoms of %d classes written to %s in %.1f s",
+			    base_format_count(images, total), IMAGE_PHANTOM_CLASSES, job.out, took);
 	}
 	return 0;
 }

@@ -11,7 +11,7 @@ typedef struct prediction {
 	bm_model *model;
 	cli_terminal *terminal;
 	json_t *images; /* array, with --json */
-	int width;      /* of the widest path */
+	int width;	/* of the widest path */
 	int classes;
 	float *probabilities; /* [classes] */
 	int failed;
@@ -72,8 +72,9 @@ static void keep(const prediction *p, const char *path, int best)
 	json_t *all = json_object();
 	for (int k = 0; k < p->classes; k++)
 		json_object_set_new(all, bm_model_class_name(p->model, k), json_real((double)p->probabilities[k]));
-	json_array_append_new(p->images, json_pack("{s:s, s:s, s:f, s:o}", "path", path, "class", bm_model_class_name(p->model, best),
-		"confidence", (double)p->probabilities[best], "probabilities", all));
+	json_array_append_new(p->images, json_pack("{s:s, s:s, s:f, s:o}", "path", path, "class",
+						   bm_model_class_name(p->model, best), "confidence",
+						   (double)p->probabilities[best], "probabilities", all));
 }
 
 static void classify(prediction *p, const char *path)
@@ -100,8 +101,8 @@ static void print_json(const prediction *p, const char *path)
 	json_t *classes = json_array();
 	for (int k = 0; k < p->classes; k++)
 		json_array_append_new(classes, json_string(bm_model_class_name(p->model, k)));
-	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i}", "command", "predict", "model", path, "classes", classes, "images", p->images,
-		"failed", p->failed);
+	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i}", "command", "predict", "model", path, "classes", classes,
+				 "images", p->images, "failed", p->failed);
 	cli_print_json(p->terminal, json);
 	json_decref(json);
 }
@@ -141,7 +142,8 @@ int cli_predict(const cli_arguments *a, cli_terminal *terminal)
 	if (terminal->json)
 		print_json(&p, a->operands[0]);
 	if (p.failed && a->operand_count > 2)
-		base_warning(&terminal->observer, "%d of %d images were not classified", p.failed, a->operand_count - 1);
+		base_warning(&terminal->observer, "%d of %d images were not classified", p.failed,
+			     a->operand_count - 1);
 	code = p.failed ? 1 : 0;
 done:
 	base_free(p.probabilities);

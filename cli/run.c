@@ -28,10 +28,13 @@ static bm_status configure(const cli_arguments *a, run_config *config, bm_error 
 	if (status != BM_OK)
 		return status;
 	if (!config->data)
-		return base_fail(err, BM_ERR_USAGE, "which data? name the folder that holds a folder of images per class: 'brainmri run DATA --out RUN'; "
-			"'brainmri phantom DATA' makes one to try");
+		return base_fail(err, BM_ERR_USAGE,
+				 "which data? name the folder that holds a folder of images per class: 'brainmri run "
+				 "DATA --out RUN'; "
+				 "'brainmri phantom DATA' makes one to try");
 	if (!config->out)
-		return base_fail(err, BM_ERR_USAGE, "where are the results to go? 'brainmri run %s --out runs/first'", config->data);
+		return base_fail(err, BM_ERR_USAGE, "where are the results to go? 'brainmri run %s --out runs/first'",
+				 config->data);
 	return BM_OK;
 }
 
@@ -41,8 +44,8 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 	run_config config;
 	phase_context context = {0};
 	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
-		.force = a->values[CLI_FORCE] != NULL,
-		.summary = a->values[CLI_SUMMARY] != NULL};
+				 .force = a->values[CLI_FORCE] != NULL,
+				 .summary = a->values[CLI_SUMMARY] != NULL};
 	int code = 0;
 	run_config_init(&config);
 	bm_status status = configure(a, &config, &err);
@@ -56,7 +59,7 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 		json_decref(json);
 	} else if (status != BM_OK) {
 		code = cli_terminal_error(terminal, &err);
-		if (status == BM_ERR_CANCELLED && context.folder)
+		if (status == BM_ERR_CANCELLED && context.folder && !strstr(err.message, "--resume"))
 			base_note(context.outer, "go on with: brainmri run --out %s --resume", context.folder);
 	}
 	run_config_free(&config);

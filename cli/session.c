@@ -21,7 +21,7 @@ void cli_print_json(cli_terminal *terminal, json_t *json)
 		cli_terminal_write(terminal, text);
 		cli_terminal_write(terminal, "\n");
 	} else {
-		terminal->broken = true; /* results that cannot be shown are a failure */
+		terminal->broken = true;     /* results that cannot be shown are a failure */
 		terminal->broken_error = 12; /* ENOMEM */
 	}
 	free(text);
@@ -54,14 +54,19 @@ static bm_status configure(const cli_arguments *a, int flags, run_config *config
 		if (a->values[CLI_OUT] && strcmp(a->values[CLI_OUT], operand) != 0)
 			return base_fail(err, BM_ERR_USAGE, "'%s' is a run folder already: leave --out away", operand);
 		if (file)
-			return base_fail(err, BM_ERR_USAGE, "'%s' is a run folder and has its own config.json: leave --config away", operand);
+			return base_fail(err, BM_ERR_USAGE,
+					 "'%s' is a run folder and has its own config.json: leave --config away",
+					 operand);
 		options->force = true; /* its own settings, and what the user changes of them */
 		status = read_run(operand, config, err);
 		return status == BM_OK ? cli_apply(a, true, config, err) : status;
 	}
 	if (operand && !(flags & CLI_DATA_ALLOWED))
-		return base_fail(err, BM_ERR_NOT_FOUND, "'%s' is no run folder (it has no config.json); make one with 'brainmri run DATA --out %s' "
-			"or 'brainmri explore DATA --out %s'", operand, operand, operand);
+		return base_fail(
+			err, BM_ERR_NOT_FOUND,
+			"'%s' is no run folder (it has no config.json); make one with 'brainmri run DATA --out %s' "
+			"or 'brainmri explore DATA --out %s'",
+			operand, operand, operand);
 	if (file)
 		status = run_config_read(file, config, err);
 	if (status == BM_OK && operand)
@@ -92,9 +97,9 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 	run_config config;
 	phase_context context = {0};
 	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
-		.force = a->values[CLI_FORCE] != NULL,
-		.summary = a->values[CLI_SUMMARY] != NULL,
-		.looks_only = (flags & CLI_LOOKS_ONLY) != 0};
+				 .force = a->values[CLI_FORCE] != NULL,
+				 .summary = a->values[CLI_SUMMARY] != NULL,
+				 .looks_only = (flags & CLI_LOOKS_ONLY) != 0};
 	int code = 0;
 	run_config_init(&config);
 	bool from_data = (flags & CLI_DATA_ALLOWED) && a->operand_count && !cli_is_run(a->operands[0]);

@@ -16,7 +16,8 @@ enum {
 
 /* Opens what the operand names and does the named phases; prints their JSON with --json. Exit code. `missing`: phases that are done before
  * when the operand is a data folder; may be empty. */
-int cli_do_phases(const cli_arguments *arguments, cli_terminal *terminal, int flags, const char *const *names, size_t count);
+int cli_do_phases(const cli_arguments *arguments, cli_terminal *terminal, int flags, const char *const *names,
+		  size_t count);
 
 /* Prints the results as JSON when --json is given. */
 void cli_print_json(cli_terminal *terminal, json_t *json);

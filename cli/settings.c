@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "cli/session.h"
 
-static bm_status integer(const cli_arguments *a, cli_option_id id, const char *name, long long low, long long high, int *member,
-			 bm_error *err)
+static bm_status integer(const cli_arguments *a, cli_option_id id, const char *name, long long low, long long high,
+			 int *member, bm_error *err)
 {
 	long long value;
 	if (!a->values[id])
@@ -17,7 +17,8 @@ static bm_status integer(const cli_arguments *a, cli_option_id id, const char *n
 	return status;
 }
 
-static bm_status real(const cli_arguments *a, cli_option_id id, const char *name, double low, double high, double *member, bm_error *err)
+static bm_status real(const cli_arguments *a, cli_option_id id, const char *name, double low, double high,
+		      double *member, bm_error *err)
 {
 	return a->values[id] ? cli_parse_real(name, a->values[id], low, high, member, err) : BM_OK;
 }
@@ -47,7 +48,8 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 	if (a->values[CLI_SPLIT] && !run_config_split_parse(a->values[CLI_SPLIT], &config->split))
 		return base_fail(err, BM_ERR_USAGE, "--split takes default or guide, not '%s'", a->values[CLI_SPLIT]);
 	if (a->values[CLI_HEAD] && !run_config_head_parse(a->values[CLI_HEAD], &config->head))
-		return base_fail(err, BM_ERR_USAGE, "--head takes guide, dense512 or linear, not '%s'", a->values[CLI_HEAD]);
+		return base_fail(err, BM_ERR_USAGE, "--head takes guide, dense512 or linear, not '%s'",
+				 a->values[CLI_HEAD]);
 	return BM_OK;
 }
 
@@ -59,10 +61,14 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 	if (strcmp(file, "none") == 0)
 		return run_config_set(&config->weights, NULL, err);
 	if (strcmp(file, "imagenet") == 0 && !base_is_file(file))
-		return base_fail(err, BM_ERR_UNSUPPORTED, "--weights imagenet: this version cannot fetch the ImageNet weights; train from nothing with "
+		return base_fail(
+			err, BM_ERR_UNSUPPORTED,
+			"--weights imagenet: this version cannot fetch the ImageNet weights; train from nothing with "
 			"--plan scratch, or name a file that brainmri or Keras wrote: --weights FILE");
 	if (!base_is_file(file))
-		return base_fail(err, BM_ERR_NOT_FOUND, "--weights: there is no file '%s'; it takes none or a .keras or .weights.h5 file", file);
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "--weights: there is no file '%s'; it takes none or a .keras or .weights.h5 file",
+				 file);
 	bm_status status = run_config_set_path(&config->weights, file, err);
 	const char *dot = strrchr(file, '.');
 	if (status != BM_OK || !dot || strcmp(dot, ".keras") != 0)
@@ -99,8 +105,8 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 }
 
 /* One value for all stages, or one for each. */
-static bm_status per_stage(const cli_arguments *a, cli_option_id id, const char *name, double low, double high, const train_plan *plan,
-			   double values[TRAIN_STAGES_MAX], bool *given, bm_error *err)
+static bm_status per_stage(const cli_arguments *a, cli_option_id id, const char *name, double low, double high,
+			   const train_plan *plan, double values[TRAIN_STAGES_MAX], bool *given, bm_error *err)
 {
 	int count;
 	*given = a->values[id] != NULL;
@@ -113,8 +119,10 @@ static bm_status per_stage(const cli_arguments *a, cli_option_id id, const char 
 		for (int i = 1; i < plan->count; i++)
 			values[i] = values[0];
 	else if (count != plan->count)
-		return base_fail(err, BM_ERR_USAGE, "--%s names %d values, but plan '%s' has %d stage%s; give one value, or one for each stage", name,
-			count, plan->name, plan->count, plan->count == 1 ? "" : "s");
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"--%s names %d values, but plan '%s' has %d stage%s; give one value, or one for each stage",
+			name, count, plan->name, plan->count, plan->count == 1 ? "" : "s");
 	return BM_OK;
 }
 

@@ -17,7 +17,7 @@
 #define YELLOW "\033[33m"
 #define PLAIN "\033[0m"
 
-#define DRAW_EVERY 0.1  /* seconds */
+#define DRAW_EVERY 0.1	/* seconds */
 #define LINE_EVERY 15.0 /* seconds, when not a terminal */
 
 enum { BAR_WIDTH = 24, LINE_SIZE = 512 };
@@ -136,7 +136,10 @@ static void left_text(const base_progress *p, char *buffer, size_t size)
 	if (p->total <= 0 || p->done <= 0 || p->done >= p->total || p->seconds <= 0)
 		return;
 	double left = p->seconds / (double)p->done * (double)(p->total - p->done);
-	snprintf(buffer, size, ", %s left", base_format_seconds(left < 1 ? 1 : (double)(long long)(left + 0.5), span));
+	if (left < 60)
+		snprintf(buffer, size, ", %d s left", left < 1 ? 1 : (int)(left + 0.5));
+	else
+		snprintf(buffer, size, ", %s left", base_format_seconds(left, span));
 }
 
 static void count_text(const base_progress *p, char *buffer, size_t size)
@@ -169,7 +172,7 @@ static void draw(cli_terminal *t, const base_progress *p)
 	rate_text(p, rate, sizeof rate);
 	left_text(p, left, sizeof left);
 	snprintf(line, sizeof line, "%s [%s] %s  %s%s%s%s", p->what, bar, count, rate, left, p->detail ? "  " : "",
-		p->detail ? p->detail : "");
+		 p->detail ? p->detail : "");
 	cut(line, columns() - 1);
 	fprintf(stderr, "%s%s", CLEAR, line);
 	fflush(stderr);
@@ -182,7 +185,8 @@ static void say_progress(cli_terminal *t, const base_progress *p)
 	count_text(p, count, sizeof count);
 	rate_text(p, rate, sizeof rate);
 	left_text(p, left, sizeof left);
-	fprintf(stderr, "%s: %s %s, %s%s%s%s\n", p->what, count, p->unit, rate, left, p->detail ? ", " : "", p->detail ? p->detail : "");
+	fprintf(stderr, "%s: %s %s, %s%s%s%s\n", p->what, count, p->unit, rate, left, p->detail ? ", " : "",
+		p->detail ? p->detail : "");
 	t->said = true;
 }
 
@@ -222,17 +226,20 @@ static bool colours(int file)
 void cli_terminal_init(cli_terminal *t, bool quiet, bool json)
 {
 	const char *term = getenv("TERM");
-	*t = (cli_terminal){.quiet = quiet, .json = json, .colour_out = colours(STDOUT_FILENO), .colour_err = colours(STDERR_FILENO)};
+	*t = (cli_terminal){.quiet = quiet,
+			    .json = json,
+			    .colour_out = colours(STDOUT_FILENO),
+			    .colour_err = colours(STDERR_FILENO)};
 	t->bar = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 	t->last = t->bar ? 0 : base_now();
 	bar_possible = t->bar;
 	pthread_mutex_init(&t->lock, NULL);
 	t->observer = (base_observer){.self = t,
-		.result = on_result,
-		.note = on_note,
-		.warning = on_warning,
-		.progress = on_progress,
-		.cancel = &cancelled};
+				      .result = on_result,
+				      .note = on_note,
+				      .warning = on_warning,
+				      .progress = on_progress,
+				      .cancel = &cancelled};
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);

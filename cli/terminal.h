@@ -10,12 +10,12 @@ typedef struct cli_terminal {
 	base_observer observer;
 	bool quiet, json;
 	bool colour_out, colour_err; /* a terminal, and no NO_COLOR */
-	bool bar;                    /* progress as a bar that is drawn over */
-	bool drawn;                  /* one stands on the screen */
-	bool broken;                 /* standard output could not be written */
-	int broken_error;            /* errno of that */
-	double last;                 /* when progress was last shown */
-	bool said;                   /* a plain progress line of the running work was printed */
+	bool bar;		     /* progress as a bar that is drawn over */
+	bool drawn;		     /* one stands on the screen */
+	bool broken;		     /* standard output could not be written */
+	int broken_error;	     /* errno of that */
+	double last;		     /* when progress was last shown */
+	bool said;		     /* a plain progress line of the running work was printed */
 	pthread_mutex_t lock;
 } cli_terminal;
 

@@ -12,26 +12,30 @@ struct bm_model {
 	model network; /* its class names are those of the API */
 	model_predictor *predictor;
 	int size, channels;
-	bool mirror;     /* the mean of the image and its mirror image, as the run was evaluated */
+	bool mirror;	 /* the mean of the image and its mirror image, as the run was evaluated */
 	uint8_t *pixels; /* [DATA_PACK_SIDE][DATA_PACK_SIDE] */
-	float *images;   /* [1 or 2][size][size][channels] */
-	float *scores;   /* [1 or 2][classes] */
+	float *images;	 /* [1 or 2][size][size][channels] */
+	float *scores;	 /* [1 or 2][classes] */
 };
 
 /* What a run folder says: its best model's file (base_free), the size it was trained at, whether to mirror. */
 static bm_status look_into_run(const char *folder, char **file, int *size, bool *mirror, bm_error *err)
 {
 	phase_context run = {0};
-	char name[64], *config = base_path_join(folder, "config.json", err), *history = base_path_join(folder, "training_history.json", err);
+	char name[64], *config = base_path_join(folder, "config.json", err),
+		       *history = base_path_join(folder, "training_history.json", err);
 	bm_status status = BM_ERR_MEMORY;
 	if (!config || !history)
 		goto done;
 	if (!base_is_file(config)) {
-		status = base_fail(err, BM_ERR_NOT_FOUND, "'%s' is no run folder (it has no config.json); name a run folder or a .keras file", folder);
+		status = base_fail(err, BM_ERR_NOT_FOUND,
+				   "'%s' is no run folder (it has no config.json); name a run folder or a .keras file",
+				   folder);
 		goto done;
 	}
 	if (!base_is_file(history)) {
-		status = base_fail(err, BM_ERR_NOT_FOUND, "'%s' holds no trained model yet; run 'brainmri train %s' first", folder, folder);
+		status = base_fail(err, BM_ERR_NOT_FOUND,
+				   "'%s' holds no trained model yet; run 'brainmri train %s' first", folder, folder);
 		goto done;
 	}
 	run_config_init(&run.config);
@@ -65,7 +69,8 @@ bm_status bm_model_open(const char *path, int threads, bm_model **out, bm_error 
 	if (base_is_folder(path))
 		status = look_into_run(path, &file, &size, &mirror, err);
 	else if (!base_is_file(path))
-		status = base_fail(err, BM_ERR_NOT_FOUND, "there is no model at '%s'; name a run folder or a .keras file", path);
+		status = base_fail(err, BM_ERR_NOT_FOUND,
+				   "there is no model at '%s'; name a run folder or a .keras file", path);
 	if (status == BM_OK)
 		status = model_load(file ? file : path, &m->network, err);
 	if (status == BM_OK)
@@ -76,7 +81,8 @@ bm_status bm_model_open(const char *path, int threads, bm_model **out, bm_error 
 	m->channels = model_predictor_channels(m->predictor);
 	m->mirror = mirror;
 	m->pixels = base_malloc(DATA_PACK_SIDE, DATA_PACK_SIDE, "an image", err);
-	m->images = base_malloc((size_t)m->size * (size_t)m->size, (size_t)m->channels * 2 * sizeof(float), "an image", err);
+	m->images = base_malloc((size_t)m->size * (size_t)m->size, (size_t)m->channels * 2 * sizeof(float), "an image",
+				err);
 	m->scores = base_malloc((size_t)m->network.options.classes, 2 * sizeof(float), "the probabilities", err);
 	if (!m->pixels || !m->images || !m->scores)
 		status = BM_ERR_MEMORY;
@@ -116,11 +122,13 @@ static void mirror_image(const float *in, int size, int channels, float *out)
 	for (int y = 0; y < size; y++)
 		for (int x = 0; x < size; x++)
 			memcpy(out + ((size_t)y * (size_t)size + (size_t)x) * (size_t)channels,
-				in + ((size_t)y * (size_t)size + (size_t)(size - 1 - x)) * (size_t)channels, (size_t)channels * sizeof *out);
+			       in + ((size_t)y * (size_t)size + (size_t)(size - 1 - x)) * (size_t)channels,
+			       (size_t)channels * sizeof *out);
 }
 
 /* The same way as the images that the model was evaluated on: into a pack image, then into what the network takes. */
-bm_status bm_model_classify_bytes(bm_model *m, const void *bytes, size_t bytes_size, float *probabilities, bm_error *err)
+bm_status bm_model_classify_bytes(bm_model *m, const void *bytes, size_t bytes_size, float *probabilities,
+				  bm_error *err)
 {
 	size_t floats = (size_t)m->size * (size_t)m->size * (size_t)m->channels;
 	int classes = m->network.options.classes, count = m->mirror ? 2 : 1;

@@ -47,18 +47,25 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 	phase_put_real(c, json, "width", c->config.width);
 	phase_put_text(c, json, "head", run_config_head_name(c->config.head));
 	phase_put(c, json, "classes", classes);
-	phase_put(c, json, "input", json_pack("{s:[i,i,i], s:s, s:s}", "shape", image_size, image_size, 3, "range", "[0, 1]", "colour",
-		"grey, repeated in 3 channels"));
+	phase_put(c, json, "input",
+		  json_pack("{s:[i,i,i], s:s, s:s}", "shape", image_size, image_size, 3, "range", "[0, 1]", "colour",
+			    "grey, repeated in 3 channels"));
 	phase_put(c, json, "mirror_at_test_time", json_boolean(c->config.plan.mirror));
-	phase_put(c, json, "training", json_pack("{s:s, s:I, s:i, s:i, s:f}", "plan", c->config.plan.name, "epochs",
-		(json_int_t)c->history.count, "best_stage", c->history.best_stage, "best_epoch", c->history.best_epoch, "seconds",
-		c->history.seconds));
-	phase_put(c, json, "test", json_pack("{s:I, s:f, s:f, s:f}", "samples", (json_int_t)c->metrics.count, "accuracy",
-		c->metrics.accuracy, "loss", c->metrics.loss, "macro_f1", c->metrics.macro_f1));
-	phase_put(c, json, "data", json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I}", "folder", c->config.data, "content_hash", hash, "images",
-		(json_int_t)c->pack.count, "train", (json_int_t)c->split.count[DATA_TRAIN], "validation",
-		(json_int_t)c->split.count[DATA_VALIDATION], "test", (json_int_t)c->split.count[DATA_TEST]));
-	phase_put_text(c, json, "caution", "not a medical device; no patient identifiers in the data, so slices of one patient may stand on both "
+	phase_put(c, json, "training",
+		  json_pack("{s:s, s:I, s:i, s:i, s:f}", "plan", c->config.plan.name, "epochs",
+			    (json_int_t)c->history.count, "best_stage", c->history.best_stage, "best_epoch",
+			    c->history.best_epoch, "seconds", c->history.seconds));
+	phase_put(c, json, "test",
+		  json_pack("{s:I, s:f, s:f, s:f}", "samples", (json_int_t)c->metrics.count, "accuracy",
+			    c->metrics.accuracy, "loss", c->metrics.loss, "macro_f1", c->metrics.macro_f1));
+	phase_put(c, json, "data",
+		  json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I}", "folder", c->config.data, "content_hash", hash, "images",
+			    (json_int_t)c->pack.count, "train", (json_int_t)c->split.count[DATA_TRAIN], "validation",
+			    (json_int_t)c->split.count[DATA_VALIDATION], "test",
+			    (json_int_t)c->split.count[DATA_TEST]));
+	phase_put_text(
+		c, json, "caution",
+		"not a medical device; no patient identifiers in the data, so slices of one patient may stand on both "
 		"sides of the split");
 	bm_status status = run_config_to_json(&c->config, &config, err);
 	if (status == BM_OK) {
@@ -73,9 +80,10 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 
 bm_status phase_artifacts(phase_context *c, bm_error *err)
 {
-	static const char *const others[][2] = {{"Metrics saved", "evaluation_metrics.json"}, {"Predictions saved", "predictions.csv"},
-		{"Metadata saved", "model_metadata.json"}, {"Split saved", "split.csv"}, {"Configuration saved", "config.json"},
-		{"Log", "log.txt"}};
+	static const char *const others[][2] = {
+		{"Metrics saved", "evaluation_metrics.json"}, {"Predictions saved", "predictions.csv"},
+		{"Metadata saved", "model_metadata.json"},    {"Split saved", "split.csv"},
+		{"Configuration saved", "config.json"},	      {"Log", "log.txt"}};
 	base_text text = {0};
 	char best[64], name[64];
 	int image_size;

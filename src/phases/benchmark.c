@@ -17,12 +17,13 @@ typedef struct measurement {
 	char label[32];
 	int threads;
 	double seconds; /* for the sample: fastest of REPEATS */
-	double rate;    /* images per second, from the slope between half the sample and all of it */
-	double start;   /* seconds before the first image: the cost of the workers; 0 when too small to see */
+	double rate;	/* images per second, from the slope between half the sample and all of it */
+	double start;	/* seconds before the first image: the cost of the workers; 0 when too small to see */
 } measurement;
 
 /* The fastest of a few: what else runs on the machine only ever adds time. */
-static bm_status fastest(phase_context *c, const size_t *indices, size_t count, int threads, double *seconds, bm_error *err)
+static bm_status fastest(phase_context *c, const size_t *indices, size_t count, int threads, double *seconds,
+			 bm_error *err)
 {
 	*seconds = INFINITY;
 	for (int i = 0; i < REPEATS; i++) {
@@ -68,7 +69,8 @@ static bm_status projection(phase_context *c, const measurement *m, bm_error *er
 {
 	static const double images[SIZES] = {5e3, 5e4, 5e5, 5e6};
 	static const char *const names[SIZES] = {"5K", "50K", "500K", "5M"};
-	static const char *const header[6] = {"Dataset Size", "Sequential", "local[2]", "local[4]", "local[*]", "Speedup"};
+	static const char *const header[6] = {"Dataset Size", "Sequential", "local[2]",
+					      "local[4]",     "local[*]",   "Speedup"};
 	static const bool right[6] = {false, true, true, true, true, true};
 	char cells[SIZES][6][40];
 	const char *texts[SIZES * 6];
@@ -94,9 +96,11 @@ static bm_status projection(phase_context *c, const measurement *m, bm_error *er
 	}
 	base_text_add(&text, "\nProjected Performance at Scale (a projection, not a measurement):\n");
 	report_table(&text, header, texts, SIZES, 6, right);
-	base_text_add(&text, "Computed as the workers' start-up + images / rate, both measured on the sample above, on this machine\n"
-		"(%d core%s); files are taken to come as fast as they did here. This data set has %zu images.\n", base_cores(),
-		base_cores() == 1 ? "" : "s", c->set.count);
+	base_text_add(&text,
+		      "Computed as the workers' start-up + images / rate, both measured on the sample above, on this "
+		      "machine\n"
+		      "(%d core%s); files are taken to come as fast as they did here. This data set has %zu images.\n",
+		      base_cores(), base_cores() == 1 ? "" : "s", c->set.count);
 	phase_put(c, NULL, "projection", list);
 	return phase_print(c, &text, err);
 }
@@ -118,8 +122,9 @@ static bm_status say(phase_context *c, const measurement *m, size_t count, bm_er
 		lines[s] = (report_line){m[s].label, values[s]};
 		labels[s] = m[s].label;
 		seconds[s] = m[s].seconds;
-		json_array_append_new(list, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "name", m[s].label, "workers", m[s].threads, "seconds",
-			m[s].seconds, "images_per_second", m[s].rate, "start_seconds", m[s].start, "speedup", speedup));
+		json_array_append_new(list, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "name", m[s].label, "workers",
+						      m[s].threads, "seconds", m[s].seconds, "images_per_second",
+						      m[s].rate, "start_seconds", m[s].start, "speedup", speedup));
 	}
 	base_text_add(&text, "\nPreprocessing Comparison (%zu image sample, fastest of %d):\n", count, REPEATS);
 	report_tree(&text, lines, SETTINGS);
@@ -127,15 +132,17 @@ static bm_status say(phase_context *c, const measurement *m, size_t count, bm_er
 	phase_put(c, NULL, "settings", list);
 	bm_status status = phase_print(c, &text, err);
 	if (status == BM_OK && c->folder)
-		status = phase_figure(c, report_figure_benchmark(c->figures, labels, seconds, SETTINGS, err), "benchmark", err);
+		status = phase_figure(c, report_figure_benchmark(c->figures, labels, seconds, SETTINGS, err),
+				      "benchmark", err);
 	return status;
 }
 
 bm_status phase_benchmark(phase_context *c, bm_error *err)
 {
 	base_text text = {0};
-	measurement m[SETTINGS] = {
-		{.label = "Sequential", .threads = 1}, {.label = "local[2]", .threads = 2}, {.label = "local[4]", .threads = 4}};
+	measurement m[SETTINGS] = {{.label = "Sequential", .threads = 1},
+				   {.label = "local[2]", .threads = 2},
+				   {.label = "local[4]", .threads = 4}};
 	snprintf(m[3].label, sizeof m[3].label, "local[*] (%d)", base_cores());
 	m[3].threads = base_cores();
 	bm_status status = phase_need_set(c, err);
@@ -156,11 +163,15 @@ bm_status phase_benchmark(phase_context *c, bm_error *err)
 	base_random_shuffle(&random, indices, c->set.count);
 	size_t count = c->set.count < SAMPLE_IMAGES ? c->set.count : SAMPLE_IMAGES;
 	double begun = base_now(), ignored;
-	status = engine_benchmark(c->store, &c->set, indices, count, m[3].threads, &ignored, err); /* fills the page cache */
+	status = engine_benchmark(c->store, &c->set, indices, count, m[3].threads, &ignored,
+				  err); /* fills the page cache */
 	for (int s = 0; s < SETTINGS && status == BM_OK; s++) {
 		status = measure(c, indices, count, &m[s], err);
-		base_report_progress(&c->observer, &(base_progress){.what = "Benchmark", .unit = "settings", .done = s + 1,
-			.total = SETTINGS, .seconds = base_now() - begun});
+		base_report_progress(&c->observer, &(base_progress){.what = "Benchmark",
+								    .unit = "settings",
+								    .done = s + 1,
+								    .total = SETTINGS,
+								    .seconds = base_now() - begun});
 	}
 	base_free(indices);
 	if (status == BM_OK)

@@ -108,7 +108,8 @@ bm_status run_config_plan(run_config *config, const char *name, bm_error *err)
 	else if (strcmp(name, "scratch") == 0)
 		train_plan_scratch(&config->plan, config->image_size);
 	else
-		return base_fail(err, BM_ERR_USAGE, "no training plan is called '%s'; there are 'two-stage' and 'scratch'", name);
+		return base_fail(err, BM_ERR_USAGE,
+				 "no training plan is called '%s'; there are 'two-stage' and 'scratch'", name);
 	return BM_OK;
 }
 
@@ -136,11 +137,12 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:o}", "data", config->data, "out",
-		config->out, "pack", config->pack, "weights", config->weights ? config->weights : "none", "seed",
-		(json_int_t)config->seed, "threads", config->threads, "strict", (int)config->strict, "split",
-		split_names[config->split], "head", head_names[config->head], "width", config->width, "image_size",
-		config->image_size, "benchmark", (int)config->benchmark, "plan", plan);
+	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:o}", "data", config->data,
+			   "out", config->out, "pack", config->pack, "weights",
+			   config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
+			   config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
+			   head_names[config->head], "width", config->width, "image_size", config->image_size,
+			   "benchmark", (int)config->benchmark, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -255,17 +257,21 @@ static bm_status read_member(const reader *r, bm_error *err)
 		return BM_OK;
 	}
 	return base_fail(err, BM_ERR_USAGE,
-		"unknown setting '%s' in '%s'; known are data, out, pack, weights, seed, threads, strict, split, head, width, "
-		"image_size, benchmark and plan", key, r->origin);
+			 "unknown setting '%s' in '%s'; known are data, out, pack, weights, seed, threads, strict, "
+			 "split, head, width, "
+			 "image_size, benchmark and plan",
+			 key, r->origin);
 }
 
 bm_status run_config_from_json(json_t *json, const char *origin, run_config *config, bm_error *err)
 {
 	if (!json_is_object(json))
-		return base_fail(err, BM_ERR_USAGE, "'%s' holds no JSON object; a run's config.json is an example", origin);
+		return base_fail(err, BM_ERR_USAGE, "'%s' holds no JSON object; a run's config.json is an example",
+				 origin);
 	const char *key;
 	json_t *value;
-	json_object_foreach(json, key, value) {
+	json_object_foreach(json, key, value)
+	{
 		reader r = {.origin = origin, .key = key, .value = value, .config = config};
 		bm_status status = read_member(&r, err);
 		if (status != BM_OK)
@@ -307,25 +313,30 @@ bm_status run_config_read(const char *path, run_config *config, bm_error *err)
 	json_t *json = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &where);
 	base_free(bytes);
 	if (!json)
-		return base_fail(err, BM_ERR_USAGE, "'%s' is not valid JSON: line %d, column %d: %s", path, where.line, where.column,
-			where.text);
+		return base_fail(err, BM_ERR_USAGE, "'%s' is not valid JSON: line %d, column %d: %s", path, where.line,
+				 where.column, where.text);
 	status = run_config_from_json(json, path, config, err);
 	json_decref(json);
 	return status;
 }
 
-/* Takes out what does not change a run's results. */
-static void strip(json_t *json)
+static bool budgeted(const json_t *config)
+{
+	return json_number_value(json_object_get(json_object_get(config, "plan"), "time_budget")) > 0;
+}
+
+/* Takes out what does not change a run's results; under a time budget also the epochs, which it was resolved into. */
+static void strip(json_t *json, bool budget)
 {
 	static const char *const free_to_change[] = {"out", "pack", "threads", "benchmark"};
-	for (size_t i = 0; i < COUNT(free_to_change); i++)
-		json_object_del(json, free_to_change[i]);
 	json_t *plan = json_object_get(json, "plan"), *stage;
-	if (json_number_value(json_object_get(plan, "time_budget")) <= 0)
-		return;
 	size_t i;
-	json_array_foreach(json_object_get(plan, "stages"), i, stage)
-		json_object_del(stage, "epochs");
+	for (i = 0; i < COUNT(free_to_change); i++)
+		json_object_del(json, free_to_change[i]);
+	if (!budget)
+		return;
+	json_object_del(plan, "time_budget");
+	json_array_foreach(json_object_get(plan, "stages"), i, stage) json_object_del(stage, "epochs");
 }
 
 bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err)
@@ -337,11 +348,13 @@ bm_status run_config_difference(const run_config *a, const run_config *b, char *
 		status = run_config_to_json(b, &second, err);
 	if (status != BM_OK)
 		goto done;
-	strip(first);
-	strip(second);
+	bool budget = budgeted(first) || budgeted(second);
+	strip(first, budget);
+	strip(second, budget);
 	const char *key;
 	size_t used = 0;
-	json_object_foreach(first, key, value) {
+	json_object_foreach(first, key, value)
+	{
 		if (json_equal(value, json_object_get(second, key)))
 			continue;
 		int length = snprintf(names + used, size - used, "%s%s", used ? ", " : "", key);

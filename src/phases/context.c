@@ -70,11 +70,11 @@ static bm_status start(phase_context *c, const base_observer *outer, bm_error *e
 	if (pthread_mutex_init(&c->lock, NULL) != 0)
 		return base_fail(err, BM_ERR_INTERNAL, "cannot make a lock");
 	c->observer = (base_observer){.self = c,
-		.result = on_result,
-		.note = on_note,
-		.warning = on_warning,
-		.progress = on_progress,
-		.cancel = outer ? outer->cancel : NULL};
+				      .result = on_result,
+				      .note = on_note,
+				      .warning = on_warning,
+				      .progress = on_progress,
+				      .cancel = outer ? outer->cancel : NULL};
 	c->json = json_object();
 	c->results = json_array();
 	if (!c->json || !c->results) {
@@ -109,9 +109,12 @@ static bm_status open_folder(phase_context *c, bm_error *err)
 	}
 	c->log = fopen(path, "ae");
 	if (!c->log)
-		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s; choose another folder with --out", path, strerror(errno));
+		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s; choose another folder with --out", path,
+				   strerror(errno));
 	else if (flock(fileno(c->log), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-		status = base_fail(err, BM_ERR_IO, "another brainmri works in '%s'; wait for it to end, or choose another folder", c->folder);
+		status = base_fail(err, BM_ERR_IO,
+				   "another brainmri works in '%s'; wait for it to end, or choose another folder",
+				   c->folder);
 done:
 	base_free(path);
 	return status;
@@ -126,21 +129,24 @@ static bm_status check_same(const phase_context *c, const char *path, bm_error *
 	bm_status status = run_config_read(path, &old, err);
 	if (status != BM_OK) {
 		run_config_free(&old);
-		return base_prefix(err, status, "the run folder '%s' cannot be gone on with (--force starts it anew)", c->folder);
+		return base_prefix(err, status, "the run folder '%s' cannot be gone on with (--force starts it anew)",
+				   c->folder);
 	}
 	status = run_config_difference(&c->config, &old, names, sizeof names, err);
 	if (status == BM_OK && names[0])
 		status = base_fail(err, BM_ERR_USAGE,
-			"'%s' holds a run with another configuration (different: %s); choose another --out, repeat its settings, or "
-			"start it anew with --force", c->folder, names);
+				   "'%s' holds a run with another configuration (different: %s); choose another --out, "
+				   "repeat its settings, or "
+				   "start it anew with --force",
+				   c->folder, names);
 	run_config_free(&old);
 	return status;
 }
 
-bm_status phase_context_create(run_config *config, const phase_options *options, const base_observer *outer, phase_context *out,
-			       bm_error *err)
+bm_status phase_context_create(run_config *config, const phase_options *options, const base_observer *outer,
+			       phase_context *out, bm_error *err)
 {
-	char *path = NULL;
+	char *path = NULL, *listing = NULL;
 	bm_status status = start(out, outer, err);
 	if (status != BM_OK)
 		return status;
@@ -152,18 +158,23 @@ bm_status phase_context_create(run_config *config, const phase_options *options,
 		return BM_OK;
 	out->folder = base_strdup(out->config.out, err);
 	path = base_path_join(out->config.out, "config.json", err);
-	if (!out->folder || !path) {
+	listing = base_path_join(out->config.out, "data.json", err);
+	if (!out->folder || !path || !listing) {
 		status = BM_ERR_MEMORY;
 		goto done;
 	}
-	if (base_is_file(path) && !options->force)
+	/* A run that did not get as far as its listing has nothing to protect; a new one is not begun without data. */
+	if (base_is_file(path) && base_is_file(listing) && !options->force)
 		status = check_same(out, path, err);
+	else if (!base_is_file(path) && out->config.data)
+		status = phase_need_storage(out, err);
 	if (status == BM_OK)
 		status = open_folder(out, err);
 	if (status == BM_OK && !out->options.looks_only)
 		status = phase_save_config(out, err);
 done:
 	base_free(path);
+	base_free(listing);
 	if (status != BM_OK)
 		phase_context_free(out);
 	return status;
@@ -284,8 +295,9 @@ bm_status phase_json_read(const char *path, json_t **json, bm_error *err)
 	*json = json_loadb((const char *)bytes, size, 0, &where);
 	base_free(bytes);
 	if (!*json)
-		return base_fail(err, BM_ERR_FORMAT, "'%s' is damaged: line %d: %s; delete it and repeat the command that made it", path,
-			where.line, where.text);
+		return base_fail(err, BM_ERR_FORMAT,
+				 "'%s' is damaged: line %d: %s; delete it and repeat the command that made it", path,
+				 where.line, where.text);
 	return BM_OK;
 }
 

@@ -15,9 +15,9 @@
 #include "storage/storage.h"
 
 typedef struct phase_options {
-	bool resume;  /* go on from a checkpoint */
-	bool force;   /* overwrite what another configuration left */
-	bool summary; /* phase 7 prints the table of all layers */
+	bool resume;	 /* go on from a checkpoint */
+	bool force;	 /* overwrite what another configuration left */
+	bool summary;	 /* phase 7 prints the table of all layers */
 	bool looks_only; /* config.json is left as it is */
 } phase_options;
 
@@ -30,10 +30,10 @@ typedef struct phase_context {
 	const base_observer *outer;
 	FILE *log;
 	pthread_mutex_t lock; /* of text and log: workers may warn */
-	int threads;          /* config.threads resolved */
+	int threads;	      /* config.threads resolved */
 
-	base_text text;  /* what the running phase has printed */
-	json_t *json;    /* its numbers */
+	base_text text;	 /* what the running phase has printed */
+	json_t *json;	 /* its numbers */
 	json_t *results; /* array of the JSON of each phase that ran */
 
 	storage *store;
@@ -53,8 +53,8 @@ typedef struct phase_context {
 
 /* Takes over *config (zeroed). With config.out the run folder is made, log.txt opened and config.json written, unless it holds another
  * configuration's: then BM_ERR_USAGE names the differences and says how to go on. A run folder has one user at a time. `outer` must outlive the context. */
-bm_status phase_context_create(run_config *config, const phase_options *options, const base_observer *outer, phase_context *out,
-			       bm_error *err);
+bm_status phase_context_create(run_config *config, const phase_options *options, const base_observer *outer,
+			       phase_context *out, bm_error *err);
 void phase_context_free(phase_context *context); /* safe on a zeroed context */
 bm_status phase_save_config(phase_context *context, bm_error *err);
 

@@ -28,7 +28,8 @@ static void list_rejected(phase_context *c, base_text *text)
 	json_t *list = json_array();
 	size_t count = c->set.rejected_count;
 	if (count > 0)
-		base_text_add(text, "\nLeft out, because they cannot be read: %zu file%s\n", count, count == 1 ? "" : "s");
+		base_text_add(text, "\nLeft out, because they cannot be read: %zu file%s\n", count,
+			      count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++) {
 		const data_rejected *r = &c->set.rejected[i];
 		json_array_append_new(list, json_pack("{s:s, s:s}", "path", r->path, "reason", r->reason));

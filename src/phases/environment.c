@@ -56,8 +56,8 @@ static void libraries(phase_context *c)
 	char text[96], nn[96];
 	unsigned major = 0, minor = 0, release = 0;
 	nn_describe(nn, sizeof nn);
-	/* "oneDNN 2.6.3, ...": the name stands in the line already */
-	say_version(c, "onednn", "oneDNN", strncmp(nn, "oneDNN ", 7) == 0 ? nn + 7 : nn);
+	phase_say(c, "✓ %s", nn); /* "oneDNN 2.6.3, ..." */
+	phase_put_text(c, NULL, "onednn", nn);
 	if (H5get_libversion(&major, &minor, &release) >= 0) {
 		snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
 		say_version(c, "hdf5", "HDF5", text);
@@ -85,7 +85,8 @@ static void machine(phase_context *c)
 	phase_say(c, "✓ System: %s, Linux %s", name, system.release);
 	phase_say(c, "✓ Processor: %s", cpu);
 	phase_say(c, "✓ Cores: %d, used: %d", base_cores(), c->threads);
-	phase_say(c, "✓ Memory: %s, available: %s", base_format_bytes(total, memory), base_format_bytes(left, available));
+	phase_say(c, "✓ Memory: %s, available: %s", base_format_bytes(total, memory),
+		  base_format_bytes(left, available));
 	phase_put_text(c, NULL, "system", name);
 	phase_put_text(c, NULL, "kernel", system.release);
 	phase_put_text(c, NULL, "processor", cpu);
@@ -113,7 +114,9 @@ bm_status phase_environment(phase_context *c, bm_error *err)
 	if (gnuplot)
 		phase_say(c, "✓ gnuplot available");
 	else
-		phase_say(c, "✗ gnuplot not available: pictures are left as data and scripts (apt-get install gnuplot-nox)");
+		phase_say(
+			c,
+			"✗ gnuplot not available: pictures are left as data and scripts (apt-get install gnuplot-nox)");
 	machine(c);
 	return BM_OK;
 }

@@ -21,7 +21,7 @@ typedef struct evaluation {
 	size_t count;
 	int classes;
 	float *probabilities; /* [count][classes] */
-	int *labels;          /* [count] */
+	int *labels;	      /* [count] */
 	const char *const *names;
 } evaluation;
 
@@ -47,24 +47,26 @@ static bm_status classify(evaluation *e, const char *file, int image_size, bm_er
 	if (status != BM_OK)
 		return status;
 	if (best.options.classes != e->classes) {
-		status = base_fail(err, BM_ERR_DATA, "'%s' tells %d classes apart, the data has %d; train again with 'brainmri train %s'", file,
-			best.options.classes, e->classes, c->folder);
+		status = base_fail(err, BM_ERR_DATA,
+				   "'%s' tells %d classes apart, the data has %d; train again with 'brainmri train %s'",
+				   file, best.options.classes, e->classes, c->folder);
 		goto done;
 	}
-	phase_say(c, "✓ Model loaded: %s (chosen by its validation accuracy: stage %d, epoch %d)", file, c->history.best_stage,
-		c->history.best_epoch);
+	phase_say(c, "✓ Model loaded: %s (chosen by its validation accuracy: stage %d, epoch %d)", file,
+		  c->history.best_stage, c->history.best_epoch);
 	phase_say(c, "%s", "");
 	phase_say(c, "Evaluating on test set (%zu samples)...", e->count);
 	double begun = base_now();
 	status = model_predictor_create(&best, BATCH, image_size, c->threads, &predictor, err);
 	if (status == BM_OK)
-		status = model_predict_pack(predictor, &c->pack, e->indices, e->count, c->config.plan.mirror, &c->observer,
-			e->probabilities, err);
+		status = model_predict_pack(predictor, &c->pack, e->indices, e->count, c->config.plan.mirror,
+					    &c->observer, e->probabilities, err);
 	if (status != BM_OK)
 		goto done;
 	double took = base_now() - begun;
-	phase_say(c, "✓ %zu images in %s (%.1f images/second, %d x %d pixels%s)", e->count, base_format_seconds(took, seconds),
-		(double)e->count / took, image_size, image_size, c->config.plan.mirror ? ", each with its mirror image" : "");
+	phase_say(c, "✓ %zu images in %s (%.1f images/second, %d x %d pixels%s)", e->count,
+		  base_format_seconds(took, seconds), (double)e->count / took, image_size, image_size,
+		  c->config.plan.mirror ? ", each with its mirror image" : "");
 	phase_put_text(c, NULL, "model", file);
 	phase_put_int(c, NULL, "image_size", image_size);
 	phase_put(c, NULL, "mirror", json_boolean(c->config.plan.mirror));
@@ -136,17 +138,21 @@ static bm_status sample_predictions(const evaluation *e, bm_error *err)
 		tile->pixels = c->pack.images + e->indices[i] * (size_t)c->pack.side * (size_t)c->pack.side;
 		tile->colour = best == e->labels[i] ? 1 : 2;
 		right += best == e->labels[i];
-		snprintf(tile->caption[0], sizeof tile->caption[0], "True: %.50s", report_class_title(e->names[e->labels[i]], truth));
-		snprintf(tile->caption[1], sizeof tile->caption[1], "Predicted: %.48s", report_class_title(e->names[best], guess));
+		snprintf(tile->caption[0], sizeof tile->caption[0], "True: %.50s",
+			 report_class_title(e->names[e->labels[i]], truth));
+		snprintf(tile->caption[1], sizeof tile->caption[1], "Predicted: %.48s",
+			 report_class_title(e->names[best], guess));
 		snprintf(tile->caption[2], sizeof tile->caption[2], "Confidence: %.2f", (double)p[best]);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f, s:b}", "path", c->pack.sources[e->indices[i]], "label",
-			e->names[e->labels[i]], "predicted", e->names[best], "confidence", (double)p[best], "correct",
-			(int)(best == e->labels[i])));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:f, s:b}", "path", c->pack.sources[e->indices[i]],
+						"label", e->names[e->labels[i]], "predicted", e->names[best],
+						"confidence", (double)p[best], "correct", (int)(best == e->labels[i])));
 	}
 	base_free(order);
 	phase_put(c, NULL, "samples", list);
 	phase_say(c, "%s", "");
-	phase_say(c, "Sample Predictions: %zu correct (green), %zu incorrect (red) out of %zu", right, shown - right, shown);
+	phase_say(c, "Sample Predictions: %zu correct (green), %zu incorrect (red) out of %zu", right, shown - right,
+		  shown);
 	return phase_figure(c, report_figure_predictions(c->figures, tiles, err), "predictions", err);
 }
 
@@ -181,7 +187,8 @@ static void metrics_to_json(const evaluation *e)
 	phase_put(c, NULL, "classes", classes);
 	phase_put(c, NULL, "confusion", matrix);
 	if (m->confused_a >= 0 && m->confused_b >= 0)
-		phase_put(c, NULL, "most_confused", json_pack("[s,s]", e->names[m->confused_a], e->names[m->confused_b]));
+		phase_put(c, NULL, "most_confused",
+			  json_pack("[s,s]", e->names[m->confused_a], e->names[m->confused_b]));
 	if (m->best_class >= 0)
 		phase_put_text(c, NULL, "best_distinguished", e->names[m->best_class]);
 }
@@ -199,7 +206,8 @@ static bm_status say_metrics(const evaluation *e, bm_error *err)
 	base_text_add(&text, "\n");
 	bm_status status = phase_print(c, &text, err);
 	if (status == BM_OK)
-		status = phase_figure(c, report_figure_confusion(c->figures, &c->metrics, e->names, err), "confusion_matrix", err);
+		status = phase_figure(c, report_figure_confusion(c->figures, &c->metrics, e->names, err),
+				      "confusion_matrix", err);
 	if (status != BM_OK)
 		return status;
 	base_text_add(&text, "\n");
@@ -235,9 +243,11 @@ static bm_status judge(evaluation *e, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	phase_say(c, "%s", "");
-	phase_say(c, "Note: no patient identifiers in this data: slices of one patient may stand on both sides of the split");
+	phase_say(c, "Note: no patient identifiers in this data: slices of one patient may stand on both sides of the "
+		     "split");
 	if (c->config.split == DATA_SPLIT_GUIDE)
-		phase_say(c, "Note: the test images are those that chose the best epoch (--split guide): the figures are too high");
+		phase_say(c, "Note: the test images are those that chose the best epoch (--split guide): the figures "
+			     "are too high");
 	return BM_OK;
 }
 
@@ -258,10 +268,10 @@ bm_status phase_evaluate(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	evaluation e = {.c = c,
-		.indices = c->split.indices[DATA_TEST],
-		.count = c->split.count[DATA_TEST],
-		.classes = c->pack.class_count,
-		.names = (const char *const *)c->pack.class_names};
+			.indices = c->split.indices[DATA_TEST],
+			.count = c->split.count[DATA_TEST],
+			.classes = c->pack.class_count,
+			.names = (const char *const *)c->pack.class_names};
 	e.probabilities = base_malloc(e.count * (size_t)e.classes, sizeof *e.probabilities, "the predictions", err);
 	e.labels = base_malloc(e.count, sizeof *e.labels, "the labels", err);
 	if (!e.probabilities || !e.labels) {

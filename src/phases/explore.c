@@ -47,9 +47,11 @@ static bm_status samples(phase_context *c, bm_error *err)
 		if (status == BM_OK)
 			status = engine_preprocess_bytes(bytes, size, SAMPLE_SIDE, at, err);
 		base_free(bytes);
-		if (status == BM_ERR_FORMAT || status == BM_ERR_IO || status == BM_ERR_NOT_FOUND || status == BM_ERR_LIMIT) {
+		if (status == BM_ERR_FORMAT || status == BM_ERR_IO || status == BM_ERR_NOT_FOUND ||
+		    status == BM_ERR_LIMIT) {
 			/* damaged behind its header: phase 6 will leave it out; the tile stays black */
-			base_warning(&c->observer, "the sample '%s' cannot be shown: %s", item->path, err ? err->message : "");
+			base_warning(&c->observer, "the sample '%s' cannot be shown: %s", item->path,
+				     err ? err->message : "");
 			memset(at, 0, (size_t)SAMPLE_SIDE * SAMPLE_SIDE);
 			status = BM_OK;
 		}
@@ -111,17 +113,18 @@ static bm_status dimensions(phase_context *c, base_text *text, bm_error *err)
 	qsort(all, kinds, sizeof *all, by_count);
 	size_t rest = total;
 	for (size_t i = 0; i < kinds; i++)
-		json_array_append_new(list, json_pack("{s:i, s:i, s:I}", "width", all[i].width, "height", all[i].height, "images",
-			(json_int_t)all[i].count));
+		json_array_append_new(list, json_pack("{s:i, s:i, s:I}", "width", all[i].width, "height", all[i].height,
+						      "images", (json_int_t)all[i].count));
 	for (size_t i = 0; i < kinds && i < DIMENSIONS_SHOWN; i++, shown++) {
 		snprintf(names[i], sizeof names[i], "(%d, %d)", all[i].width, all[i].height);
-		snprintf(values[i], sizeof values[i], "%zu images (%.1f%%)", all[i].count, 100.0 * (double)all[i].count / (double)total);
+		snprintf(values[i], sizeof values[i], "%zu images (%.1f%%)", all[i].count,
+			 100.0 * (double)all[i].count / (double)total);
 		rest -= all[i].count;
 	}
 	if (rest > 0) {
 		snprintf(names[shown], sizeof names[shown], "(Other)");
 		snprintf(values[shown], sizeof values[shown], "%zu images (%.1f%%) of %zu sizes", rest,
-			100.0 * (double)rest / (double)total, kinds - shown);
+			 100.0 * (double)rest / (double)total, kinds - shown);
 		shown++;
 	}
 	for (size_t i = 0; i < shown; i++)
@@ -163,8 +166,9 @@ static void tally_text(phase_context *c, const tally *t, const char *key, char *
 	buffer[0] = '\0';
 	for (int i = 0; i < t->kinds; i++) {
 		phase_put_int(c, json, t->words[i], (long long)t->counts[i]);
-		int length = snprintf(buffer + used, size - used, "%s%s%s%s", i ? ", " : "", t->words[i], t->kinds > 1 ? " " : "",
-			t->kinds > 1 ? base_format_count((long long)t->counts[i], number) : "");
+		int length = snprintf(buffer + used, size - used, "%s%s%s%s", i ? ", " : "", t->words[i],
+				      t->kinds > 1 ? " " : "",
+				      t->kinds > 1 ? base_format_count((long long)t->counts[i], number) : "");
 		if (length > 0 && used + (size_t)length < size)
 			used += (size_t)length;
 	}
@@ -198,12 +202,13 @@ static void properties(phase_context *c, base_text *text)
 	tally_text(c, &depths, "bit_depths", depth, sizeof depth);
 	phase_put_int(c, NULL, "misnamed", (long long)wrong);
 	if (wrong > 0)
-		snprintf(format + strlen(format), sizeof format - strlen(format), " (by content; %zu named otherwise)", wrong);
+		snprintf(format + strlen(format), sizeof format - strlen(format), " (by content; %zu named otherwise)",
+			 wrong);
 	snprintf(mode + strlen(mode), sizeof mode - strlen(mode), " (will convert to grayscale)");
 	base_text_add(text, "\nImage Properties:\n");
 	report_tree(text, (report_line[]){{"Format", format}, {"Mode", mode}, {"Bit Depth", depth}}, 3);
-	base_text_add(text, "\nNote: All images will be resized to %dx%d; the model takes %dx%d\n", DATA_PACK_SIDE, DATA_PACK_SIDE,
-		c->config.image_size, c->config.image_size);
+	base_text_add(text, "\nNote: All images will be resized to %dx%d; the model takes %dx%d\n", DATA_PACK_SIDE,
+		      DATA_PACK_SIDE, c->config.image_size, c->config.image_size);
 }
 
 bm_status phase_explore(phase_context *c, bm_error *err)

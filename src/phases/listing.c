@@ -10,10 +10,11 @@ static json_t *item_to_json(const data_item *item)
 {
 	char hash[33];
 	base_hash_text(item->hash, hash);
-	return json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s, s:b, s:i, s:s}", "path", item->path, "label", item->label, "size",
-		(json_int_t)item->size, "format", image_format_name(item->info.format), "width", item->info.width, "height",
-		item->info.height, "bit_depth", item->info.bit_depth, "mode", item->info.mode, "progressive",
-		(int)item->info.progressive, "orientation", item->info.orientation, "hash", hash);
+	return json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s, s:b, s:i, s:s}", "path", item->path, "label",
+			 item->label, "size", (json_int_t)item->size, "format", image_format_name(item->info.format),
+			 "width", item->info.width, "height", item->info.height, "bit_depth", item->info.bit_depth,
+			 "mode", item->info.mode, "progressive", (int)item->info.progressive, "orientation",
+			 item->info.orientation, "hash", hash);
 }
 
 bm_status phase_listing_write(const data_set *set, const char *path, bm_error *err)
@@ -28,15 +29,16 @@ bm_status phase_listing_write(const data_set *set, const char *path, bm_error *e
 	/* A name that is not UTF-8 cannot stand in JSON. */
 	for (size_t i = 0; good && i < set->count; i++)
 		if (json_array_append_new(images, item_to_json(&set->items[i])) != 0) {
-			status = base_fail(err, BM_ERR_DATA, "cannot list '%s': its name is not UTF-8; rename it", set->items[i].path);
+			status = base_fail(err, BM_ERR_DATA, "cannot list '%s': its name is not UTF-8; rename it",
+					   set->items[i].path);
 			goto done;
 		}
 	for (size_t i = 0; good && i < set->rejected_count; i++)
-		good = json_array_append_new(rejected,
-			       json_pack("{s:s, s:s}", "path", set->rejected[i].path, "reason", set->rejected[i].reason)) == 0;
+		good = json_array_append_new(rejected, json_pack("{s:s, s:s}", "path", set->rejected[i].path, "reason",
+								 set->rejected[i].reason)) == 0;
 	if (good)
-		json = json_pack("{s:s, s:s, s:O, s:O, s:O}", "root", set->root, "hash", hash, "classes", classes, "rejected", rejected,
-			"images", images);
+		json = json_pack("{s:s, s:s, s:O, s:O, s:O}", "root", set->root, "hash", hash, "classes", classes,
+				 "rejected", rejected, "images", images);
 	status = json ? phase_json_write(json, path, err) : base_fail(err, BM_ERR_MEMORY, "no memory for '%s'", path);
 done:
 	json_decref(json);
@@ -59,12 +61,12 @@ static bm_status item_from_json(json_t *json, int classes, data_item *item, cons
 	const char *name, *format, *mode, *hash;
 	json_int_t size;
 	int progressive;
-	if (json_unpack(json, "{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s, s:b, s:i, s:s}", "path", &name, "label", &item->label, "size",
-		    &size, "format", &format, "width", &item->info.width, "height", &item->info.height, "bit_depth",
-		    &item->info.bit_depth, "mode", &mode, "progressive", &progressive, "orientation", &item->info.orientation, "hash",
-		    &hash) != 0 ||
-		item->label < 0 || item->label >= classes || size < 0 || strlen(mode) >= sizeof item->info.mode ||
-		!base_hash_parse(hash, &item->hash))
+	if (json_unpack(json, "{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s, s:b, s:i, s:s}", "path", &name, "label",
+			&item->label, "size", &size, "format", &format, "width", &item->info.width, "height",
+			&item->info.height, "bit_depth", &item->info.bit_depth, "mode", &mode, "progressive",
+			&progressive, "orientation", &item->info.orientation, "hash", &hash) != 0 ||
+	    item->label < 0 || item->label >= classes || size < 0 || strlen(mode) >= sizeof item->info.mode ||
+	    !base_hash_parse(hash, &item->hash))
 		return base_fail(err, BM_ERR_FORMAT, "'%s' is damaged; run 'brainmri explore' again", path);
 	item->size = (uint64_t)size;
 	item->info.format = format_of(format);
@@ -79,16 +81,18 @@ static bm_status fill(json_t *json, data_set *set, const char *path, bm_error *e
 	const char *root, *hash, *name, *reason;
 	json_t *classes, *images, *rejected, *value;
 	size_t i;
-	if (json_unpack(json, "{s:s, s:s, s:o, s:o, s:o}", "root", &root, "hash", &hash, "classes", &classes, "images", &images,
-		    "rejected", &rejected) != 0 ||
-		!base_hash_parse(hash, &set->hash) || json_array_size(classes) < 1 || json_array_size(classes) > DATA_CLASSES_MAX)
+	if (json_unpack(json, "{s:s, s:s, s:o, s:o, s:o}", "root", &root, "hash", &hash, "classes", &classes, "images",
+			&images, "rejected", &rejected) != 0 ||
+	    !base_hash_parse(hash, &set->hash) || json_array_size(classes) < 1 ||
+	    json_array_size(classes) > DATA_CLASSES_MAX)
 		return base_fail(err, BM_ERR_FORMAT, "'%s' is damaged; run 'brainmri explore' again", path);
 	set->root = base_strdup(root, err);
 	set->items = base_calloc(json_array_size(images), sizeof *set->items, "the listing", err);
 	set->rejected = base_calloc(json_array_size(rejected), sizeof *set->rejected, "the listing", err);
 	if (!set->root || !set->items || !set->rejected)
 		return BM_ERR_MEMORY;
-	json_array_foreach(classes, i, value) {
+	json_array_foreach(classes, i, value)
+	{
 		if (!json_is_string(value))
 			return base_fail(err, BM_ERR_FORMAT, "'%s' is damaged; run 'brainmri explore' again", path);
 		set->class_names[i] = base_strdup(json_string_value(value), err);
@@ -96,13 +100,15 @@ static bm_status fill(json_t *json, data_set *set, const char *path, bm_error *e
 			return BM_ERR_MEMORY;
 		set->class_count++;
 	}
-	json_array_foreach(images, i, value) {
+	json_array_foreach(images, i, value)
+	{
 		bm_status status = item_from_json(value, set->class_count, &set->items[i], path, err);
 		if (status != BM_OK)
 			return status;
 		set->count++;
 	}
-	json_array_foreach(rejected, i, value) {
+	json_array_foreach(rejected, i, value)
+	{
 		if (json_unpack(value, "{s:s, s:s}", "path", &name, "reason", &reason) != 0)
 			return base_fail(err, BM_ERR_FORMAT, "'%s' is damaged; run 'brainmri explore' again", path);
 		set->rejected[i].path = base_strdup(name, err);

@@ -10,7 +10,8 @@
 
 static const char *dense_text(const nn_layer *layer)
 {
-	static const char *const names[] = {[NN_LINEAR] = "", [NN_ACTIVATION_RELU] = ", ReLU", [NN_SOFTMAX] = ", Softmax"};
+	static const char *const names[] = {
+		[NN_LINEAR] = "", [NN_ACTIVATION_RELU] = ", ReLU", [NN_SOFTMAX] = ", Softmax"};
 	return names[layer->activation];
 }
 
@@ -59,8 +60,9 @@ static void layers_to_json(phase_context *c)
 			if (c->network.weights.items[w].layer == i)
 				parameters += (int64_t)c->network.weights.items[w].count;
 		shape_text(layer, shape, sizeof shape);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", layer->name, "type", nn_type_keras(layer->type),
-			"output_shape", shape, "parameters", (json_int_t)parameters));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", layer->name, "type",
+						      nn_type_keras(layer->type), "output_shape", shape, "parameters",
+						      (json_int_t)parameters));
 	}
 	phase_put(c, NULL, "layers", list);
 }
@@ -76,12 +78,13 @@ static bm_status counts(phase_context *c, bm_error *err)
 		const train_stage *stage = &c->config.plan.stages[i];
 		model_set_trainable(&c->network, stage->part, stage->last_layers);
 		nn_weights_counts(&c->network.graph, &c->network.weights, &total, &trainable);
-		json_array_append_new(stages, json_pack("{s:i, s:s, s:I, s:I}", "stage", stage->number, "title", stage->title, "trainable",
-			(json_int_t)trainable, "non_trainable", (json_int_t)(total - trainable)));
+		json_array_append_new(stages, json_pack("{s:i, s:s, s:I, s:I}", "stage", stage->number, "title",
+							stage->title, "trainable", (json_int_t)trainable,
+							"non_trainable", (json_int_t)(total - trainable)));
 		if (i == 0)
 			base_text_add(&text, "Total params: %s\n", base_format_count(total, number));
-		base_text_add(&text, "Trainable params: %s (Stage %d - %s)\n", base_format_count(trainable, number), stage->number,
-			stage->title);
+		base_text_add(&text, "Trainable params: %s (Stage %d - %s)\n", base_format_count(trainable, number),
+			      stage->number, stage->title);
 		base_text_add(&text, "Non-trainable params: %s\n", base_format_count(total - trainable, rest));
 	}
 	base_text_add(&text, "%s\n", RULE);
@@ -96,15 +99,19 @@ static bm_status weights(phase_context *c, bm_error *err)
 		phase_say(c, "✓ Pre-trained weights: none (random, seed %llu)", (unsigned long long)c->config.seed);
 		phase_put_text(c, NULL, "weights", "none");
 		if (strcmp(c->config.plan.name, "scratch") != 0)
-			base_warning(&c->observer, "the base starts from random weights, and plan '%s' trains little of it: take --plan scratch, or "
-				"weights that an earlier run left with --weights RUN/best_model_stage1.keras", c->config.plan.name);
+			base_warning(&c->observer,
+				     "the base starts from random weights, and plan '%s' trains little of it: take "
+				     "--plan scratch, or "
+				     "weights that an earlier run left with --weights RUN/best_model_stage1.keras",
+				     c->config.plan.name);
 		return BM_OK;
 	}
 	bool head_taken = false;
 	bm_status status = model_load_weights(&c->network, c->config.weights, &head_taken, err);
 	if (status != BM_OK)
 		return status;
-	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights, head_taken ? "base and head" : "base; the head is new");
+	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights,
+		  head_taken ? "base and head" : "base; the head is new");
 	phase_put_text(c, NULL, "weights", c->config.weights);
 	phase_put(c, NULL, "head_taken", json_boolean(head_taken));
 	return BM_OK;

@@ -18,7 +18,8 @@ static bm_status find(const phase_context *c, const char *name, const char *comm
 		return BM_OK;
 	base_free(*path);
 	*path = NULL;
-	return base_fail(err, BM_ERR_NOT_FOUND, "'%s' has no %s yet; run 'brainmri %s %s' first", c->folder, name, command, c->folder);
+	return base_fail(err, BM_ERR_NOT_FOUND, "'%s' has no %s yet; run 'brainmri %s %s' first", c->folder, name,
+			 command, c->folder);
 }
 
 bm_status phase_need_storage(phase_context *c, bm_error *err)
@@ -26,8 +27,9 @@ bm_status phase_need_storage(phase_context *c, bm_error *err)
 	if (c->store)
 		return BM_OK;
 	if (!c->config.data)
-		return base_fail(err, BM_ERR_USAGE, "no data: name the folder that holds a folder of images per class, as in "
-			"'brainmri run DATA --out runs/first'");
+		return base_fail(err, BM_ERR_USAGE,
+				 "no data: name the folder that holds a folder of images per class, as in "
+				 "'brainmri run DATA --out runs/first'");
 	return storage_open(c->config.data, &c->store, err);
 }
 
@@ -63,8 +65,9 @@ bm_status phase_need_pack(phase_context *c, bm_error *err)
 	if (base_is_folder(folder))
 		status = data_pack_open(folder, &c->pack, err);
 	else
-		status = base_fail(err, BM_ERR_NOT_FOUND, "'%s' has no preprocessed images yet; run 'brainmri preprocess %s' first",
-			c->folder, c->folder);
+		status = base_fail(err, BM_ERR_NOT_FOUND,
+				   "'%s' has no preprocessed images yet; run 'brainmri preprocess %s' first", c->folder,
+				   c->folder);
 	c->have_pack = status == BM_OK;
 	base_free(folder);
 	return status;
@@ -136,10 +139,10 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	model_options options = {.width = c->config.width,
-		.image_size = c->config.image_size,
-		.channels = 3,
-		.head = c->config.head,
-		.classes = count};
+				 .image_size = c->config.image_size,
+				 .channels = 3,
+				 .head = c->config.head,
+				 .classes = count};
 	bool scratch = strcmp(c->config.plan.name, "scratch") == 0;
 	status = model_create(&options, (const char *const *)names, scratch, c->config.seed, &c->network, err);
 	c->have_network = status == BM_OK;

@@ -15,15 +15,20 @@ enum { PHASES = 10 };
 static const report_figure_ref explore_figures[] = {{"samples", "Sample images"}};
 static const report_figure_ref classes_figures[] = {{"class_distribution", "Class distribution"}};
 static const report_figure_ref train_figures[] = {{"training_history", "Loss and accuracy over the epochs"}};
-static const report_figure_ref evaluate_figures[] = {{"confusion_matrix", "Confusion matrix"}, {"roc_curves", "ROC curves"},
+static const report_figure_ref evaluate_figures[] = {
+	{"confusion_matrix", "Confusion matrix"},
+	{"roc_curves", "ROC curves"},
 	{"predictions", "Sample predictions: green correct, red incorrect"}};
 static const report_figure_ref artifacts_figures[] = {{"benchmark", "Preprocessing time by number of workers"}};
 
 static const struct {
 	const report_figure_ref *figures;
 	size_t count;
-} figures_of[PHASES + 1] = {[4] = {explore_figures, 1}, [5] = {classes_figures, 1}, [8] = {train_figures, 1},
-	[9] = {evaluate_figures, 3}, [10] = {artifacts_figures, 1}};
+} figures_of[PHASES + 1] = {[4] = {explore_figures, 1},
+			    [5] = {classes_figures, 1},
+			    [8] = {train_figures, 1},
+			    [9] = {evaluate_figures, 3},
+			    [10] = {artifacts_figures, 1}};
 
 /* The texts of all entries of a phase, one behind the other; "" for a phase that has not run. */
 static bm_status phase_text(const phase_context *c, int number, base_text *text, const char **title, bm_error *err)
@@ -79,19 +84,22 @@ static void collect(const phase_context *c, answers *a)
 {
 	const evaluate_metrics *m = &c->metrics;
 	char seconds[32];
-	answer(a, "Test accuracy", "%.1f %% (%.1f to %.1f), %zu images", 100 * m->accuracy, 100 * m->accuracy_low, 100 * m->accuracy_high,
-		m->count);
+	answer(a, "Test accuracy", "%.1f %% (%.1f to %.1f), %zu images", 100 * m->accuracy, 100 * m->accuracy_low,
+	       100 * m->accuracy_high, m->count);
 	answer(a, "Macro F1", "%.3f", m->macro_f1);
 	answer(a, "Test loss", "%.3f", m->loss);
 	answer(a, "Mean AUC", "%.3f", m->mean_auc);
-	answer(a, "Training time", "%s, %zu epochs", base_format_seconds(c->history.seconds, seconds), c->history.count);
+	answer(a, "Training time", "%s, %zu epochs", base_format_seconds(c->history.seconds, seconds),
+	       c->history.count);
 	answer(a, "Best model", "best_model_stage%d.keras, epoch %d", c->history.best_stage, c->history.best_epoch);
 }
 
 bm_status phase_page(phase_context *c, bm_error *err)
 {
-	static const char *const cautions[] = {"Not a medical device: not for diagnosis.",
-		"No patient identifiers in this data: slices of one patient may stand on both sides of the split, so the figures may be too high for "
+	static const char *const cautions[] = {
+		"Not a medical device: not for diagnosis.",
+		"No patient identifiers in this data: slices of one patient may stand on both sides of the split, so "
+		"the figures may be too high for "
 		"new patients.",
 		"Near-copies of an image stand on one side of the split.",
 		"The test images are those that chose the best epoch (--split guide): the figures are too high."};
@@ -116,18 +124,19 @@ bm_status phase_page(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		goto done;
 	collect(c, &a);
-	base_text_add(&data, "%s: %zu images of %d classes (%zu train, %zu validation, %zu test)", c->config.data ? c->config.data : "?",
-		c->pack.count, c->pack.class_count, c->split.count[DATA_TRAIN], c->split.count[DATA_VALIDATION], c->split.count[DATA_TEST]);
+	base_text_add(&data, "%s: %zu images of %d classes (%zu train, %zu validation, %zu test)",
+		      c->config.data ? c->config.data : "?", c->pack.count, c->pack.class_count,
+		      c->split.count[DATA_TRAIN], c->split.count[DATA_VALIDATION], c->split.count[DATA_TEST]);
 	base_text_add(&repeat, "brainmri run --config '%s/config.json' --out NEW", c->folder);
 	report_page page = {.title = "Brain MRI Tumor Classification",
-		.data = base_text_string(&data),
-		.answers = a.items,
-		.answer_count = a.count,
-		.phases = phases,
-		.phase_count = PHASES,
-		.cautions = cautions,
-		.caution_count = c->config.split == DATA_SPLIT_GUIDE ? 4 : 3,
-		.repeat = base_text_string(&repeat)};
+			    .data = base_text_string(&data),
+			    .answers = a.items,
+			    .answer_count = a.count,
+			    .phases = phases,
+			    .phase_count = PHASES,
+			    .cautions = cautions,
+			    .caution_count = c->config.split == DATA_SPLIT_GUIDE ? 4 : 3,
+			    .repeat = base_text_string(&repeat)};
 	path = phase_path(c, "report.html", err);
 	status = path ? report_write_html(&page, c->figures, path, err) : BM_ERR_MEMORY;
 	if (status != BM_OK)

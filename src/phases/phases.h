@@ -8,18 +8,18 @@
 typedef bm_status phase_function(phase_context *context, bm_error *err);
 
 phase_function phase_environment; /* 1: versions, processor, memory */
-phase_function phase_cluster;     /* 2: where the work runs */
-phase_function phase_data;        /* 3: data.json */
-phase_function phase_explore;     /* 4: samples, dimensions, formats */
-phase_function phase_classes;     /* 5: balance and class weights */
+phase_function phase_cluster;	  /* 2: where the work runs */
+phase_function phase_data;	  /* 3: data.json */
+phase_function phase_explore;	  /* 4: samples, dimensions, formats */
+phase_function phase_classes;	  /* 5: balance and class weights */
 phase_function phase_preprocess;  /* 6: pack/, split.csv */
-phase_function phase_model;       /* 7: the network */
-phase_function phase_train;       /* 8: best_model_stage<n>.keras, training_history.json */
-phase_function phase_evaluate;    /* 9: evaluation_metrics.json, predictions.csv */
-phase_function phase_artifacts;   /* 10: model_metadata.json, what was saved */
-phase_function phase_benchmark;   /* 10: sequential against parallel */
-phase_function phase_summary;     /* 10: the boxed summary */
-phase_function phase_page;        /* 10: report.html out of what the run folder holds */
+phase_function phase_model;	  /* 7: the network */
+phase_function phase_train;	  /* 8: best_model_stage<n>.keras, training_history.json */
+phase_function phase_evaluate;	  /* 9: evaluation_metrics.json, predictions.csv */
+phase_function phase_artifacts;	  /* 10: model_metadata.json, what was saved */
+phase_function phase_benchmark;	  /* 10: sequential against parallel */
+phase_function phase_summary;	  /* 10: the boxed summary */
+phase_function phase_page;	  /* 10: report.html out of what the run folder holds */
 
 typedef struct phase_entry {
 	int number;

@@ -20,9 +20,11 @@ static bm_status configuration(phase_context *c, bm_error *err)
 	report_heading(&text, "PHASE 6: DISTRIBUTED PREPROCESSING");
 	base_text_add(&text, "\nConfiguration:\n");
 	report_tree(&text,
-		(const report_line[]){{"Target Size", size}, {"Normalization", "[0, 1] range (packed as 8-bit, scaled per batch)"},
-			{"Partitions", partitions}, {"Processing", "local threads, images handed out one by one"}},
-		4);
+		    (const report_line[]){{"Target Size", size},
+					  {"Normalization", "[0, 1] range (packed as 8-bit, scaled per batch)"},
+					  {"Partitions", partitions},
+					  {"Processing", "local threads, images handed out one by one"}},
+		    4);
 	base_text_add(&text, "\nStarting parallel preprocessing...\n");
 	phase_put_int(c, NULL, "side", DATA_PACK_SIDE);
 	return phase_print(c, &text, err);
@@ -41,8 +43,9 @@ static bm_status check_listing(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	if (!base_hash_equal(now.hash, c->set.hash))
-		status = base_fail(err, BM_ERR_DATA, "'%s' has changed since it was explored; run 'brainmri explore %s' again",
-			storage_url(c->store), c->folder);
+		status = base_fail(err, BM_ERR_DATA,
+				   "'%s' has changed since it was explored; run 'brainmri explore %s' again",
+				   storage_url(c->store), c->folder);
 	data_set_free(&now);
 	return status;
 }
@@ -54,7 +57,8 @@ static bm_status say_stats(phase_context *c, const engine_stats *stats, bm_error
 	phase_put(c, NULL, "reused", json_boolean(stats->reused));
 	phase_put_int(c, NULL, "images", (long long)c->pack.count);
 	if (stats->reused) {
-		base_text_add(&text, "✓ Preprocessing was done before: the pack still holds (same contents, same size)\n");
+		base_text_add(&text,
+			      "✓ Preprocessing was done before: the pack still holds (same contents, same size)\n");
 		snprintf(reason, sizeof reason, "%s", base_format_count((long long)c->pack.count, count));
 		report_tree(&text, (report_line[]){{"Total images", reason}, {"Images decoded now", "0"}}, 2);
 		return phase_print(c, &text, err);
@@ -62,23 +66,26 @@ static bm_status say_stats(phase_context *c, const engine_stats *stats, bm_error
 	json_t *workers = json_array();
 	int shown = stats->workers < WORKERS_SHOWN ? stats->workers : WORKERS_SHOWN;
 	for (int i = 0; i < stats->workers; i++)
-		json_array_append_new(workers, json_pack("{s:I, s:f}", "images", (json_int_t)stats->worker_images[i], "busy_seconds",
-			stats->worker_busy[i]));
+		json_array_append_new(workers, json_pack("{s:I, s:f}", "images", (json_int_t)stats->worker_images[i],
+							 "busy_seconds", stats->worker_busy[i]));
 	for (int i = 0; i < shown; i++)
-		base_text_add(&text, "%s Worker %d: %zu images, busy %.2f s\n", i + 1 < shown ? "├──" : "└──", i, stats->worker_images[i],
-			stats->worker_busy[i]);
+		base_text_add(&text, "%s Worker %d: %zu images, busy %.2f s\n", i + 1 < shown ? "├──" : "└──", i,
+			      stats->worker_images[i], stats->worker_busy[i]);
 	snprintf(count, sizeof count, "%zu", stats->images);
 	snprintf(seconds, sizeof seconds, "%.2f seconds", stats->seconds);
 	snprintf(rate, sizeof rate, "%.1f images/second", stats->images_per_second);
-	snprintf(speedup, sizeof speedup, "%.2fx vs sequential (%.1f images/second, measured on a sample)", stats->speedup,
-		stats->single_images_per_second);
+	snprintf(speedup, sizeof speedup, "%.2fx vs sequential (%.1f images/second, measured on a sample)",
+		 stats->speedup, stats->single_images_per_second);
 	base_text_add(&text, "\n✓ Preprocessing complete!\n");
 	report_tree(&text,
-		(report_line[]){{"Total images processed", count}, {"Time elapsed", seconds}, {"Throughput", rate},
-			{"Effective speedup", speedup}},
-		4);
+		    (report_line[]){{"Total images processed", count},
+				    {"Time elapsed", seconds},
+				    {"Throughput", rate},
+				    {"Effective speedup", speedup}},
+		    4);
 	if (stats->rejected > 0)
-		base_text_add(&text, "✗ Left out while decoding: %zu (named above and in data.json)\n", stats->rejected);
+		base_text_add(&text, "✗ Left out while decoding: %zu (named above and in data.json)\n",
+			      stats->rejected);
 	phase_put(c, NULL, "workers", workers);
 	phase_put_int(c, NULL, "processed", (long long)stats->images);
 	phase_put_int(c, NULL, "rejected", (long long)stats->rejected);
@@ -96,7 +103,8 @@ static bm_status verify(phase_context *c, bm_error *err)
 	base_text text = {0};
 	const data_pack *pack = &c->pack;
 	int size = c->config.image_size, channels = 3;
-	size_t floats = (size_t)size * (size_t)size * (size_t)channels, samples = pack->count < VERIFIED_SAMPLES ? pack->count : VERIFIED_SAMPLES;
+	size_t floats = (size_t)size * (size_t)size * (size_t)channels,
+	       samples = pack->count < VERIFIED_SAMPLES ? pack->count : VERIFIED_SAMPLES;
 	float low = 1e30f, high = -1e30f, *values = base_malloc(floats, sizeof *values, "a sample", err);
 	bool seen[DATA_CLASSES_MAX] = {false};
 	if (!values)
@@ -131,12 +139,15 @@ static bm_status verify(phase_context *c, bm_error *err)
 	snprintf(range, sizeof range, "[%.3f, %.3f] in %zu samples", (double)low, (double)high, samples);
 	base_text_add(&text, "\nSample verification:\n");
 	report_tree(&text,
-		(report_line[]){{"Image shape", shape}, {"Data type", "float32"}, {"Value range", range},
-			{"Labels encoded", base_text_string(&labels)}},
-		4);
+		    (report_line[]){{"Image shape", shape},
+				    {"Data type", "float32"},
+				    {"Value range", range},
+				    {"Labels encoded", base_text_string(&labels)}},
+		    4);
 	base_text_free(&labels);
-	phase_put(c, NULL, "sample", json_pack("{s:[i,i,i], s:s, s:f, s:f, s:I, s:o}", "shape", size, size, channels, "type", "float32",
-		"low", (double)low, "high", (double)high, "samples", (json_int_t)samples, "labels", list));
+	phase_put(c, NULL, "sample",
+		  json_pack("{s:[i,i,i], s:s, s:f, s:f, s:I, s:o}", "shape", size, size, channels, "type", "float32",
+			    "low", (double)low, "high", (double)high, "samples", (json_int_t)samples, "labels", list));
 	return phase_print(c, &text, err);
 }
 
@@ -149,27 +160,33 @@ static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_
 	snprintf(found, sizeof found, "%zu images in %zu groups", copies->images, copies->groups);
 	snprintf(exact, sizeof exact, "%zu images", copies->exact);
 	snprintf(across, sizeof across, "%zu pairs%s", copies->across_classes,
-		copies->across_classes ? ": look at their labels" : "");
-	base_text_add(&text, "\nNear-copies (correlation over %.2f at %dx%d):\n", (double)DATA_NEAR_COPY_CORRELATION, DATA_NEAR_COPY_SIDE,
-		DATA_NEAR_COPY_SIDE);
-	report_tree(&text, (report_line[]){{"Found", found}, {"Repeated byte for byte", exact}, {"Across classes", across}}, 3);
+		 copies->across_classes ? ": look at their labels" : "");
+	base_text_add(&text, "\nNear-copies (correlation over %.2f at %dx%d):\n", (double)DATA_NEAR_COPY_CORRELATION,
+		      DATA_NEAR_COPY_SIDE, DATA_NEAR_COPY_SIDE);
+	report_tree(&text,
+		    (report_line[]){{"Found", found}, {"Repeated byte for byte", exact}, {"Across classes", across}},
+		    3);
 	for (int p = 0; p < DATA_PART_COUNT; p++) {
 		snprintf(parts[p], sizeof parts[p], "%zu images (%.1f%%)", c->split.count[p],
-			100.0 * (double)c->split.count[p] / (double)c->pack.count);
+			 100.0 * (double)c->split.count[p] / (double)c->pack.count);
 		lines[p] = (report_line){data_part_name(p), parts[p]};
 		phase_put_int(c, sizes, data_part_name(p), (long long)c->split.count[p]);
 	}
 	base_text_add(&text, "\nSplit (%s, seed %llu, near-copies kept on one side):\n",
-		c->config.split == DATA_SPLIT_GUIDE ? "the guide's 80/20" : "70/15/15", (unsigned long long)c->config.seed);
+		      c->config.split == DATA_SPLIT_GUIDE ? "the guide's 80/20" : "70/15/15",
+		      (unsigned long long)c->config.seed);
 	report_tree(&text, lines, DATA_PART_COUNT);
 	base_text_add(&text, "Note: %s\n", NO_PATIENTS);
 	if (c->config.split == DATA_SPLIT_GUIDE) {
-		base_text_add(&text, "Note: test images are the validation images, as in the guide: the test figures are too high\n");
-		base_warning(&c->observer, "--split guide: the best epoch is chosen on the images that the test figures come from");
+		base_text_add(&text, "Note: test images are the validation images, as in the guide: the test figures "
+				     "are too high\n");
+		base_warning(&c->observer,
+			     "--split guide: the best epoch is chosen on the images that the test figures come from");
 	}
-	phase_put(c, NULL, "near_copies", json_pack("{s:I, s:I, s:I, s:I}", "images", (json_int_t)copies->images, "groups",
-		(json_int_t)copies->groups, "exact", (json_int_t)copies->exact, "pairs_across_classes",
-		(json_int_t)copies->across_classes));
+	phase_put(c, NULL, "near_copies",
+		  json_pack("{s:I, s:I, s:I, s:I}", "images", (json_int_t)copies->images, "groups",
+			    (json_int_t)copies->groups, "exact", (json_int_t)copies->exact, "pairs_across_classes",
+			    (json_int_t)copies->across_classes));
 	phase_put(c, NULL, "split", sizes);
 	phase_put_text(c, NULL, "split_kind", run_config_split_name(c->config.split));
 	phase_put_text(c, NULL, "caution", NO_PATIENTS);

@@ -55,6 +55,13 @@ bm_status phase_train(phase_context *c, bm_error *err)
 		return status;
 	train_options options = {
 		.run_folder = c->folder, .seed = c->config.seed, .threads = c->threads, .resume = c->options.resume};
+	base_text text = {0};
+	report_heading(&text, strcmp(c->config.plan.name, "two-stage") == 0 ? "PHASE 8: TWO-STAGE TRAINING"
+									    : "PHASE 8: TRAINING");
+	base_text_add(&text, "\n");
+	status = phase_print(c, &text, err);
+	if (status != BM_OK)
+		return status;
 	train_history_free(&c->history);
 	c->have_history = false;
 	status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer, &c->history, err);

@@ -1,0 +1,220 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/options.h"
+#include "cli/session.h"
+
+/* Words up to a NULL, the program's name in front. */
+#define PARSE(a, err, ...) parse_words(a, err, (char *[]){"brainmri", __VA_ARGS__, NULL})
+
+static bm_status parse_words(cli_arguments *a, bm_error *err, char **words)
+{
+	int count = 0;
+	while (words[count])
+		count++;
+	return cli_parse(count, words, a, err);
+}
+
+static void options_and_operands_mix(void **state)
+{
+	(void)state;
+	cli_arguments a;
+	bm_error err = {0};
+	assert_int_equal(PARSE(&a, &err, "run", "-o", "r", "data", "--epochs=3,4", "--no-bench", "-t2", "--seed", "7"), BM_OK);
+	assert_string_equal(a.command->name, "run");
+	assert_int_equal(a.operand_count, 1);
+	assert_string_equal(a.operands[0], "data");
+	assert_string_equal(a.values[CLI_OUT], "r");
+	assert_string_equal(a.values[CLI_EPOCHS], "3,4");
+	assert_string_equal(a.values[CLI_THREADS], "2");
+	assert_string_equal(a.values[CLI_SEED], "7");
+	assert_non_null(a.values[CLI_NO_BENCH]);
+	assert_null(a.values[CLI_JSON]);
+	cli_arguments_free(&a);
+	assert_int_equal(PARSE(&a, &err, "predict", "run", "--", "--odd-name.jpg", "-"), BM_OK);
+	assert_int_equal(a.operand_count, 3);
+	assert_string_equal(a.operands[1], "--odd-name.jpg");
+	cli_arguments_free(&a);
+}
+
+static void expect_usage(char **words, const char *said)
+{
+	cli_arguments a;
+	bm_error err = {0};
+	assert_int_equal(parse_words(&a, &err, words), BM_ERR_USAGE);
+	if (!strstr(err.message, said))
+		fail_msg("'%s' does not say '%s'", err.message, said);
+	assert_non_null(strstr(err.message, "--help"));
+	cli_arguments_free(&a);
+}
+
+static void wrong_usage_suggests_the_nearest(void **state)
+{
+	(void)state;
+	expect_usage((char *[]){"brainmri", "runn", NULL}, "did you mean 'run'");
+	expect_usage((char *[]){"brainmri", "evalute", "x", NULL}, "did you mean 'evaluate'");
+	expect_usage((char *[]){"brainmri", "xyzzy", NULL}, "'xyzzy'");
+	expect_usage((char *[]){"brainmri", "run", "--epoch", "3", NULL}, "did you mean '--epochs'");
+	expect_usage((char *[]){"brainmri", "train", "r", "--image-siez=3", NULL}, "did you mean '--image-size'");
+	expect_usage((char *[]){"brainmri", "evaluate", "r", "--epochs", "3", NULL}, "'--epochs'");
+	expect_usage((char *[]){"brainmri", "run", "--out", NULL}, "--out needs a value");
+	expect_usage((char *[]){"brainmri", "run", "--json=yes", NULL}, "--json takes no value");
+	expect_usage((char *[]){"brainmri", "evaluate", NULL}, "needs an argument");
+	expect_usage((char *[]){"brainmri", "predict", "r", NULL}, "needs more arguments");
+	expect_usage((char *[]){"brainmri", "train", "a", "b", NULL}, "'b' is one argument too many");
+	expect_usage((char *[]){"brainmri", "-x", NULL}, "'-x'");
+}
+
+static void help_of_every_command_names_its_options(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < cli_command_count; c++) {
+		base_text text = {0};
+		cli_help(&cli_commands[c], &text);
+		assert_non_null(strstr(text.data, "Example:\n  brainmri "));
+		assert_non_null(strstr(text.data, "--json"));
+		assert_non_null(strstr(text.data, "--quiet"));
+		assert_non_null(strstr(text.data, "--seed"));
+		assert_non_null(strstr(text.data, "--threads N|local[N]|local[*]"));
+		for (const char *line = text.data; *line; line += strcspn(line, "\n") + 1)
+			if (strncmp(line, "  brainmri", 10) != 0 && strncmp(line, "Usage", 5) != 0)
+				assert_true(strcspn(line, "\n") <= 80);
+		base_text_free(&text);
+	}
+}
+
+static void every_option_has_one_name(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < cli_option_count; i++)
+		for (size_t j = 0; j < i; j++) {
+			assert_int_not_equal(cli_options[i].id, cli_options[j].id);
+			assert_string_not_equal(cli_options[i].name, cli_options[j].name);
+			assert_false(cli_options[i].letter && cli_options[i].letter == cli_options[j].letter);
+		}
+	assert_int_equal(cli_option_count, CLI_OPTION_COUNT);
+}
+
+static void numbers_are_whole_and_within_range(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	long long n;
+	double x, list[3];
+	int count;
+	assert_int_equal(cli_parse_integer("n", "12", 1, 20, &n, &err), BM_OK);
+	assert_int_equal(n, 12);
+	assert_int_equal(cli_parse_integer("n", "12x", 1, 20, &n, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_integer("n", "21", 1, 20, &n, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_integer("n", "99999999999999999999", 0, INT64_MAX, &n, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_real("x", "nan", 0, 1, &x, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_real("x", "0.5", 0, 1, &x, &err), BM_OK);
+	assert_true(x == 0.5);
+	assert_int_equal(cli_parse_list("l", "1,2,3", 0, 9, list, 3, &count, &err), BM_OK);
+	assert_int_equal(count, 3);
+	assert_int_equal(cli_parse_list("l", "1,2,3,4", 0, 9, list, 3, &count, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_list("l", "1,", 0, 9, list, 3, &count, &err), BM_ERR_USAGE);
+	assert_int_equal(cli_parse_list("l", "1;2", 0, 9, list, 3, &count, &err), BM_ERR_USAGE);
+}
+
+static void times_have_units(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		double seconds;
+	} good[] = {{"3600", 3600}, {"90s", 90}, {"60m", 3600}, {"1h", 3600}, {"1h30m", 5400}, {"1.5h", 5400}};
+	static const char *const bad[] = {"", "0", "-5", "h", "5d", "1h-2m", "abc", "nan", "inf"};
+	bm_error err = {0};
+	double seconds;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(cli_parse_duration("t", good[i].text, &seconds, &err), BM_OK);
+		assert_true(seconds == good[i].seconds);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(cli_parse_duration("t", bad[i], &seconds, &err), BM_ERR_USAGE);
+}
+
+static bm_status apply(run_config *config, bm_error *err, char **words)
+{
+	cli_arguments a;
+	run_config_init(config);
+	bm_status status = parse_words(&a, err, words);
+	if (status == BM_OK)
+		status = cli_apply(&a, false, config, err);
+	cli_arguments_free(&a);
+	return status;
+}
+
+static void options_reach_the_plan(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config c;
+	assert_int_equal(apply(&c, &err,
+			       (char *[]){"brainmri", "run", "d", "--epochs", "2,3", "--lr", "0.01", "--batch", "8", "--no-augment",
+					  "--label-smoothing", "0.1", "--last-layers", "12", "--time-budget", "2m", "--head", "linear",
+					  "--width", "0.25", "--image-size", "64", "--split", "guide", "--threads", "local[2]",
+					  "--no-class-weights", NULL}),
+			 BM_OK);
+	assert_int_equal(c.plan.count, 2);
+	assert_int_equal(c.plan.stages[0].epochs, 2);
+	assert_int_equal(c.plan.stages[1].epochs, 3);
+	assert_true(c.plan.stages[1].learning_rate == 0.01f);
+	assert_int_equal(c.plan.stages[1].batch, 8);
+	assert_int_equal(c.plan.stages[1].last_layers, 12);
+	assert_false(c.plan.stages[0].augmentation.flip);
+	assert_true(c.plan.stages[0].label_smoothing == 0.1f);
+	assert_int_equal(c.plan.stages[0].image_size, 64);
+	assert_true(c.plan.time_budget == 120);
+	assert_false(c.plan.class_weights);
+	assert_int_equal(c.head, MODEL_HEAD_LINEAR);
+	assert_int_equal(c.split, DATA_SPLIT_GUIDE);
+	assert_int_equal(c.threads, 2);
+	assert_int_equal(c.image_size, 64);
+	run_config_free(&c);
+}
+
+static void wrong_values_are_refused(void **state)
+{
+	(void)state;
+	static char *const bad[][2] = {{"--epochs", "1,2,3"}, {"--epochs", "0"},	    {"--epochs", "1.5"},
+				       {"--plan", "three"},   {"--head", "huge"},	    {"--split", "50/50"},
+				       {"--width", "9"},      {"--image-size", "8"},	    {"--threads", "many"},
+				       {"--seed", "-1"},      {"--label-smoothing", "0.9"}, {"--time-budget", "soon"},
+				       {"--lr", "0"},	      {"--batch", "0"}};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		bm_error err = {0};
+		run_config c;
+		if (apply(&c, &err, (char *[]){"brainmri", "run", "d", bad[i][0], bad[i][1], NULL}) != BM_ERR_USAGE)
+			fail_msg("%s %s was taken", bad[i][0], bad[i][1]);
+		run_config_free(&c);
+	}
+	bm_error err = {0};
+	run_config c;
+	assert_int_equal(apply(&c, &err, (char *[]){"brainmri", "run", "d", "--weights", "imagenet", NULL}), BM_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "--plan scratch"));
+	run_config_free(&c);
+	assert_int_equal(apply(&c, &err, (char *[]){"brainmri", "run", "d", "--weights", "/no/such.keras", NULL}), BM_ERR_NOT_FOUND);
+	run_config_free(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_and_operands_mix),
+		cmocka_unit_test(wrong_usage_suggests_the_nearest),
+		cmocka_unit_test(help_of_every_command_names_its_options),
+		cmocka_unit_test(every_option_has_one_name),
+		cmocka_unit_test(numbers_are_whole_and_within_range),
+		cmocka_unit_test(times_have_units),
+		cmocka_unit_test(options_reach_the_plan),
+		cmocka_unit_test(wrong_values_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
