@@ -42,9 +42,39 @@ sanitized() {
 		scripts/test.sh "$folder" --suite unit --timeout-multiplier 6
 }
 
+# What a user of the library does: install, ask pkg-config, compile, run; against the shared and the static library.
+installed() {
+	local root pc flags
+	root=$(mktemp -d) || return 1
+	DESTDIR=$root meson install -C "$build" --no-rebuild --quiet || return 1
+	pc=$(find "$root" -name brainmri.pc)
+	local -x PKG_CONFIG_PATH
+	PKG_CONFIG_PATH=$(dirname "$pc")
+	local prefix=$root$(pkg-config --variable=prefix brainmri)
+	local libraries=$prefix/${pc#"$prefix/"}
+	libraries=$(dirname "$(dirname "$libraries")")
+	flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs brainmri)
+	for example in examples/*.c; do
+		[ -f "$example" ] || continue
+		gcc "$example" $flags -o "$root/shared" || return 1
+		gcc "$example" $(pkg-config --define-variable=prefix="$prefix" --cflags brainmri) "$libraries/libbrainmri.a" \
+			$(pkg-config --static --libs brainmri | sed 's/-lbrainmri//') -o "$root/static" || return 1
+		# Without arguments an example tells its usage: exit code 2.
+		LD_LIBRARY_PATH=$libraries "$root/shared" >/dev/null 2>&1
+		[ $? = 2 ] || { echo "$example: shared: does not run" >&2; return 1; }
+		"$root/static" >/dev/null 2>&1
+		[ $? = 2 ] || { echo "$example: static: does not run" >&2; return 1; }
+	done
+	local names
+	names=$(nm -D --defined-only "$libraries/libbrainmri.so" | awk '{ print $3 }' | grep -v '^bm_')
+	[ -z "$names" ] || { echo "the shared library shows:" $names >&2; return 1; }
+	rm -rf "$root"
+}
+
 step format format
 step folders scripts/check-folders.sh
 step names scripts/check-names.sh "$build"
+step install installed
 step lint lint
 step sanitizers sanitized
 echo "$passed passed, $failed failed"
