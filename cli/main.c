@@ -17,7 +17,7 @@ int main(int argc, char **argv)
 	cli_terminal terminal;
 	bm_error err = {0};
 	int code;
-	bm_status status = cli_parse(argc, argv, &arguments, &err);
+	bm_status status = cli_parse(argc, (const char *const *)argv, &arguments, &err);
 	cli_terminal_init(&terminal, arguments.values[CLI_QUIET] != NULL, arguments.values[CLI_JSON] != NULL);
 	if (status != BM_OK) {
 		code = cli_terminal_error(&terminal, &err);

@@ -123,7 +123,7 @@ static const cli_option *find_letter(const cli_command *command, char letter)
 }
 
 /* argv[*i] begins with a dash; *i is moved on over its value. */
-static bm_status parse_option(int argc, char **argv, int *i, cli_arguments *out, bm_error *err)
+static bm_status parse_option(int argc, const char *const *argv, int *i, cli_arguments *out, bm_error *err)
 {
 	const char *word = argv[*i], *value = NULL;
 	const cli_option *option;
@@ -174,7 +174,7 @@ static bm_status check_operands(const cli_arguments *a, bm_error *err)
 	return BM_OK;
 }
 
-bm_status cli_parse(int argc, char **argv, cli_arguments *out, bm_error *err)
+bm_status cli_parse(int argc, const char *const *argv, cli_arguments *out, bm_error *err)
 {
 	bool options = true;
 	*out = (cli_arguments){0};
@@ -182,7 +182,7 @@ bm_status cli_parse(int argc, char **argv, cli_arguments *out, bm_error *err)
 	if (!out->operands)
 		return BM_ERR_MEMORY;
 	for (int i = 1; i < argc; i++) {
-		char *word = argv[i];
+		const char *word = argv[i];
 		bm_status status = BM_OK;
 		if (options && strcmp(word, "--") == 0)
 			options = false;

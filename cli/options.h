@@ -80,7 +80,7 @@ typedef struct cli_arguments {
 
 /* Takes argv apart; the strings stay argv's. BM_ERR_USAGE with what was wrong, the nearest name, and where the help is.
  * Free with cli_arguments_free in any case. */
-bm_status cli_parse(int argc, char **argv, cli_arguments *out, bm_error *err);
+bm_status cli_parse(int argc, const char *const *argv, cli_arguments *out, bm_error *err);
 void cli_arguments_free(cli_arguments *arguments);
 
 /* The help of a command; NULL: of the program. */

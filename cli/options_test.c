@@ -10,9 +10,9 @@
 #include "cli/session.h"
 
 /* Words up to a NULL, the program's name in front. */
-#define PARSE(a, err, ...) parse_words(a, err, (char *[]){"brainmri", __VA_ARGS__, NULL})
+#define PARSE(a, err, ...) parse_words(a, err, (const char *[]){"brainmri", __VA_ARGS__, NULL})
 
-static bm_status parse_words(cli_arguments *a, bm_error *err, char **words)
+static bm_status parse_words(cli_arguments *a, bm_error *err, const char *const *words)
 {
 	int count = 0;
 	while (words[count])
@@ -25,7 +25,8 @@ static void options_and_operands_mix(void **state)
 	(void)state;
 	cli_arguments a;
 	bm_error err = {0};
-	assert_int_equal(PARSE(&a, &err, "run", "-o", "r", "data", "--epochs=3,4", "--no-bench", "-t2", "--seed", "7"), BM_OK);
+	assert_int_equal(PARSE(&a, &err, "run", "-o", "r", "data", "--epochs=3,4", "--no-bench", "-t2", "--seed", "7"),
+			 BM_OK);
 	assert_string_equal(a.command->name, "run");
 	assert_int_equal(a.operand_count, 1);
 	assert_string_equal(a.operands[0], "data");
@@ -42,7 +43,7 @@ static void options_and_operands_mix(void **state)
 	cli_arguments_free(&a);
 }
 
-static void expect_usage(char **words, const char *said)
+static void expect_usage(const char *const *words, const char *said)
 {
 	cli_arguments a;
 	bm_error err = {0};
@@ -56,18 +57,18 @@ static void expect_usage(char **words, const char *said)
 static void wrong_usage_suggests_the_nearest(void **state)
 {
 	(void)state;
-	expect_usage((char *[]){"brainmri", "runn", NULL}, "did you mean 'run'");
-	expect_usage((char *[]){"brainmri", "evalute", "x", NULL}, "did you mean 'evaluate'");
-	expect_usage((char *[]){"brainmri", "xyzzy", NULL}, "'xyzzy'");
-	expect_usage((char *[]){"brainmri", "run", "--epoch", "3", NULL}, "did you mean '--epochs'");
-	expect_usage((char *[]){"brainmri", "train", "r", "--image-siez=3", NULL}, "did you mean '--image-size'");
-	expect_usage((char *[]){"brainmri", "evaluate", "r", "--epochs", "3", NULL}, "'--epochs'");
-	expect_usage((char *[]){"brainmri", "run", "--out", NULL}, "--out needs a value");
-	expect_usage((char *[]){"brainmri", "run", "--json=yes", NULL}, "--json takes no value");
-	expect_usage((char *[]){"brainmri", "evaluate", NULL}, "needs an argument");
-	expect_usage((char *[]){"brainmri", "predict", "r", NULL}, "needs more arguments");
-	expect_usage((char *[]){"brainmri", "train", "a", "b", NULL}, "'b' is one argument too many");
-	expect_usage((char *[]){"brainmri", "-x", NULL}, "'-x'");
+	expect_usage((const char *[]){"brainmri", "runn", NULL}, "did you mean 'run'");
+	expect_usage((const char *[]){"brainmri", "evalute", "x", NULL}, "did you mean 'evaluate'");
+	expect_usage((const char *[]){"brainmri", "xyzzy", NULL}, "'xyzzy'");
+	expect_usage((const char *[]){"brainmri", "run", "--epoch", "3", NULL}, "did you mean '--epochs'");
+	expect_usage((const char *[]){"brainmri", "train", "r", "--image-siez=3", NULL}, "did you mean '--image-size'");
+	expect_usage((const char *[]){"brainmri", "evaluate", "r", "--epochs", "3", NULL}, "'--epochs'");
+	expect_usage((const char *[]){"brainmri", "run", "--out", NULL}, "--out needs a value");
+	expect_usage((const char *[]){"brainmri", "run", "--json=yes", NULL}, "--json takes no value");
+	expect_usage((const char *[]){"brainmri", "evaluate", NULL}, "needs an argument");
+	expect_usage((const char *[]){"brainmri", "predict", "r", NULL}, "needs more arguments");
+	expect_usage((const char *[]){"brainmri", "train", "a", "b", NULL}, "'b' is one argument too many");
+	expect_usage((const char *[]){"brainmri", "-x", NULL}, "'-x'");
 }
 
 static void help_of_every_command_names_its_options(void **state)
@@ -140,7 +141,7 @@ static void times_have_units(void **state)
 		assert_int_equal(cli_parse_duration("t", bad[i], &seconds, &err), BM_ERR_USAGE);
 }
 
-static bm_status apply(run_config *config, bm_error *err, char **words)
+static bm_status apply(run_config *config, bm_error *err, const char *const *words)
 {
 	cli_arguments a;
 	run_config_init(config);
@@ -157,10 +158,34 @@ static void options_reach_the_plan(void **state)
 	bm_error err = {0};
 	run_config c;
 	assert_int_equal(apply(&c, &err,
-			       (char *[]){"brainmri", "run", "d", "--epochs", "2,3", "--lr", "0.01", "--batch", "8", "--no-augment",
-					  "--label-smoothing", "0.1", "--last-layers", "12", "--time-budget", "2m", "--head", "linear",
-					  "--width", "0.25", "--image-size", "64", "--split", "guide", "--threads", "local[2]",
-					  "--no-class-weights", NULL}),
+			       (const char *[]){"brainmri",
+						"run",
+						"d",
+						"--epochs",
+						"2,3",
+						"--lr",
+						"0.01",
+						"--batch",
+						"8",
+						"--no-augment",
+						"--label-smoothing",
+						"0.1",
+						"--last-layers",
+						"12",
+						"--time-budget",
+						"2m",
+						"--head",
+						"linear",
+						"--width",
+						"0.25",
+						"--image-size",
+						"64",
+						"--split",
+						"guide",
+						"--threads",
+						"local[2]",
+						"--no-class-weights",
+						NULL}),
 			 BM_OK);
 	assert_int_equal(c.plan.count, 2);
 	assert_int_equal(c.plan.stages[0].epochs, 2);
@@ -183,24 +208,36 @@ static void options_reach_the_plan(void **state)
 static void wrong_values_are_refused(void **state)
 {
 	(void)state;
-	static char *const bad[][2] = {{"--epochs", "1,2,3"}, {"--epochs", "0"},	    {"--epochs", "1.5"},
-				       {"--plan", "three"},   {"--head", "huge"},	    {"--split", "50/50"},
-				       {"--width", "9"},      {"--image-size", "8"},	    {"--threads", "many"},
-				       {"--seed", "-1"},      {"--label-smoothing", "0.9"}, {"--time-budget", "soon"},
-				       {"--lr", "0"},	      {"--batch", "0"}};
+	static const char *const bad[][2] = {{"--epochs", "1,2,3"},
+					     {"--epochs", "0"},
+					     {"--epochs", "1.5"},
+					     {"--plan", "three"},
+					     {"--head", "huge"},
+					     {"--split", "50/50"},
+					     {"--width", "9"},
+					     {"--image-size", "8"},
+					     {"--threads", "many"},
+					     {"--seed", "-1"},
+					     {"--label-smoothing", "0.9"},
+					     {"--time-budget", "soon"},
+					     {"--lr", "0"},
+					     {"--batch", "0"}};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		bm_error err = {0};
 		run_config c;
-		if (apply(&c, &err, (char *[]){"brainmri", "run", "d", bad[i][0], bad[i][1], NULL}) != BM_ERR_USAGE)
+		if (apply(&c, &err, (const char *[]){"brainmri", "run", "d", bad[i][0], bad[i][1], NULL}) !=
+		    BM_ERR_USAGE)
 			fail_msg("%s %s was taken", bad[i][0], bad[i][1]);
 		run_config_free(&c);
 	}
 	bm_error err = {0};
 	run_config c;
-	assert_int_equal(apply(&c, &err, (char *[]){"brainmri", "run", "d", "--weights", "imagenet", NULL}), BM_ERR_UNSUPPORTED);
+	assert_int_equal(apply(&c, &err, (const char *[]){"brainmri", "run", "d", "--weights", "imagenet", NULL}),
+			 BM_ERR_UNSUPPORTED);
 	assert_non_null(strstr(err.message, "--plan scratch"));
 	run_config_free(&c);
-	assert_int_equal(apply(&c, &err, (char *[]){"brainmri", "run", "d", "--weights", "/no/such.keras", NULL}), BM_ERR_NOT_FOUND);
+	assert_int_equal(apply(&c, &err, (const char *[]){"brainmri", "run", "d", "--weights", "/no/such.keras", NULL}),
+			 BM_ERR_NOT_FOUND);
 	run_config_free(&c);
 }
 
