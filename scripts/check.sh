@@ -32,7 +32,8 @@ lint() {
 sanitized() {
 	local folder=build-asan
 	if [ ! -f "$folder/build.ninja" ]; then
-		meson setup "$folder" --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false >"$folder.log" 2>&1 ||
+		# GCC's warnings are less exact with sanitizers; the ordinary build has them as errors.
+		meson setup "$folder" --buildtype=debugoptimized -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false >"$folder.log" 2>&1 ||
 			{ tail -n 30 "$folder.log" >&2; rm -f "$folder.log"; return 1; }
 		rm -f "$folder.log"
 	fi
