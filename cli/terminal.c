@@ -164,16 +164,18 @@ static void cut(char *line, int width)
 static void draw(cli_terminal *t, const base_progress *p)
 {
 	char line[LINE_SIZE], bar[BAR_WIDTH + 1], count[80], rate[64], left[64];
-	int filled = p->total > 0 ? (int)(p->done * BAR_WIDTH / p->total) : 0;
-	for (int i = 0; i < BAR_WIDTH; i++)
+	int window = columns(), width = window >= 80 ? BAR_WIDTH : window / 8 + 1;
+	width = width > BAR_WIDTH ? BAR_WIDTH : width;
+	int filled = p->total > 0 ? (int)(p->done * width / p->total) : 0;
+	for (int i = 0; i < width; i++)
 		bar[i] = i < filled ? '=' : i == filled ? '>' : '.';
-	bar[BAR_WIDTH] = '\0';
+	bar[width] = '\0';
 	count_text(p, count, sizeof count);
 	rate_text(p, rate, sizeof rate);
 	left_text(p, left, sizeof left);
 	snprintf(line, sizeof line, "%s [%s] %s  %s%s%s%s", p->what, bar, count, rate, left, p->detail ? "  " : "",
 		 p->detail ? p->detail : "");
-	cut(line, columns() - 1);
+	cut(line, window - 1);
 	fprintf(stderr, "%s%s", CLEAR, line);
 	fflush(stderr);
 	t->drawn = true;

@@ -1,0 +1,130 @@
+"""What goes wrong: the exit code, the message, and what to do next."""
+import os
+import shutil
+import subprocess
+import unittest
+
+from program import PROGRAM, SMALL, Case
+
+JPEG_START = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+
+
+class Errors(Case):
+    def data(self, name, **classes):
+        """A data set of copies: class = number of images."""
+        root = self.folder / name
+        for label, count in classes.items():
+            (root / label).mkdir(parents=True)
+            for i, path in enumerate(sorted((self.folder / "data" / "glioma").iterdir())[:count]):
+                shutil.copy(path, root / label / path.name)
+        if not classes:
+            root.mkdir()
+        return name
+
+    def fails(self, *arguments, code=1, says=()):
+        done = self.call(*arguments, code=code)
+        for text in says:
+            self.assertIn(text, done.stderr)
+        self.assertEqual(done.stdout.count("Traceback"), 0)
+        return done
+
+    def test_data_that_is_not_there(self):
+        self.fails("run", "nowhere", "--out", "r", says=["nowhere"])
+        self.assertFalse((self.folder / "r").exists())
+        self.fails("run", "--out", "r", code=2, says=["which data?", "brainmri phantom"])
+        self.fails("run", "data", code=2, says=["where are the results to go?", "--out"])
+
+    def test_a_file_as_data(self):
+        (self.folder / "file.jpg").write_bytes(JPEG_START)
+        self.fails("run", "file.jpg", "--out", "f", code=2, says=["file.jpg", "name the folder"])
+
+    def test_class_folders(self):
+        self.fails("run", self.data("none"), "--out", "r0", says=["none"])
+        self.fails("run", self.data("single", glioma=3), "--out", "r1", says=["single"])
+        empty = self.data("hollow", glioma=3, notumor=0)
+        self.fails("run", empty, "--out", "r2", says=["hollow/notumor", "empty"])
+        # Put right, the same folder can be taken: nothing was kept that it would mix with.
+        self.call("explore", "data", "--out", "r2")
+
+    def test_no_readable_image(self):
+        root = self.folder / self.data("texts", a=0, b=0)
+        for label in "ab":
+            (root / label / "x.jpg").write_text("not an image")
+        self.fails("explore", "texts", says=["texts"])
+
+    def test_unreadable_files_are_named_and_left_out(self):
+        name = self.data("partly", glioma=6, notumor=6)
+        (self.folder / name / "glioma" / "broken.jpg").write_bytes(JPEG_START)
+        (self.folder / name / "glioma" / "empty.png").write_bytes(b"")
+        done = self.call("explore", name, "--out", "left")
+        self.assertIn("broken.jpg", done.stderr)
+        self.assertIn("Left out, because they cannot be read: 2 files", done.stdout)
+        rejected = self.load("left/phases/03-data.json")["result"]["rejected"]
+        self.assertEqual([r["path"] for r in rejected], ["glioma/broken.jpg", "glioma/empty.png"])
+        self.fails("explore", name, "--strict", says=["glioma/broken.jpg", "--strict"])
+
+    def test_damaged_behind_its_header(self):
+        name = self.data("cut", glioma=8, notumor=8)
+        path = sorted((self.folder / name / "glioma").iterdir())[0]
+        path.write_bytes(path.read_bytes()[:-400])
+        self.call("explore", name, "--out", "cut-run")
+        done = self.call("preprocess", "cut-run")
+        self.assertIn(path.name, done.stderr)
+        self.assertEqual(self.load("cut-run/phases/06-preprocess.json")["result"]["images"], 15)
+        self.call("explore", name, "--out", "cut-strict", "--strict")
+        self.fails("preprocess", "cut-strict", "--strict", says=[path.name])
+
+    def test_a_folder_that_cannot_be_written(self):
+        (self.folder / "plain").write_text("")
+        self.fails("run", "data", "--out", "plain/run", says=["plain/run"])
+        self.fails("phantom", "plain/data", says=["plain/data"])
+
+    def test_phases_out_of_order(self):
+        self.fails("evaluate", "nothing-here", says=["nothing-here", "is no run folder", "brainmri run"])
+        self.call("explore", "data", "--out", "early", *SMALL)
+        self.fails("train", "early", says=["brainmri preprocess early"])
+        self.call("preprocess", "early")
+        self.fails("evaluate", "early", says=["brainmri train early"])
+        self.fails("report", "early", says=["brainmri train early"])
+        self.fails("predict", "early", "data/glioma/phantom_000000.jpg", says=["brainmri train early"])
+
+    def test_data_that_changed_since(self):
+        name = self.data("moving", glioma=6, notumor=6)
+        self.call("explore", name, "--out", "moved")
+        next((self.folder / name / "glioma").iterdir()).unlink()
+        self.fails("preprocess", "moved", says=["has changed", "brainmri explore moved"])
+
+    def test_config_files(self):
+        (self.folder / "c.json").write_text('{"data": "data", "colour": 1}')
+        self.fails("run", "--config", "c.json", "--out", "c", code=2, says=["'colour'", "c.json"])
+        (self.folder / "c.json").write_text('{"data": ')
+        self.fails("run", "--config", "c.json", "--out", "c", code=2, says=["line 1"])
+        self.fails("run", "--config", "missing.json", "--out", "c", says=["missing.json"])
+
+    def test_models_that_are_none(self):
+        self.fails("predict", "data/glioma/phantom_000000.jpg", "x.jpg", says=["phantom_000000.jpg"])
+        self.fails("run", "data", "--out", "w", "--weights", "imagenet", says=["--plan scratch"])
+        self.fails("run", "data", "--out", "w", "--weights", "data/glioma/phantom_000000.jpg", *SMALL)
+
+    def test_phantoms_are_not_mixed(self):
+        self.fails("phantom", "data", "--count", "5", code=2, says=["another count"])
+        (self.folder / "mine").mkdir()
+        (self.folder / "mine" / "letter.txt").write_text("keep")
+        self.fails("phantom", "mine", code=2, says=["not empty"])
+        self.assertIn("already", self.call("phantom", "data", "--count", str(self.count), "--size", "48", "--seed", "3").stdout)
+
+    def test_results_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, "environment"], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left", done.stderr)
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run([PROGRAM, "run", "--help"], stdout=write, stderr=subprocess.PIPE, text=True)
+        os.close(write)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Broken pipe", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,221 @@
+"""From phantoms to a report, in one command and phase by phase; stopped and resumed."""
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import unittest
+import zipfile
+
+from program import PROGRAM, SMALL, Case
+
+MODELS = ["best_model_stage1.keras"]
+LEFT = ["config.json", "report.html", "log.txt", "data.json", "split.csv", "predictions.csv", "training_history.json",
+        "evaluation_metrics.json", "model_metadata.json", "pack/images.npy", "pack/manifest.csv", "pack/pack.json",
+        *MODELS]
+FIGURES = ["samples", "class_distribution", "training_history", "confusion_matrix", "roc_curves", "predictions"]
+HEADINGS = ["Environment Setup:", "PHASE 2:", "PHASE 3:", "PHASE 4:", "PHASE 5:", "PHASE 6:", "PHASE 7:", "PHASE 8:", "PHASE 9:",
+            "PHASE 10:", "PERFORMANCE BENCHMARKING", "FINAL MODEL PERFORMANCE", "Report: one/report.html"]
+
+
+class Run(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.first = cls.call(cls, "run", "data", "--out", "one", *SMALL)
+
+    def test_prints_every_phase_on_standard_output(self):
+        at = 0
+        for heading in HEADINGS:
+            found = self.first.stdout.find(heading, at)
+            self.assertGreaterEqual(found, 0, f"'{heading}' is missing or out of order")
+            at = found
+        self.assertNotIn("\r", self.first.stderr)
+        self.assertNotIn("\033", self.first.stdout + self.first.stderr)
+
+    def test_leaves_every_file(self):
+        for name in LEFT:
+            self.assertGreater(len(self.read(f"one/{name}")), 0, name)
+        for path in (self.folder / "one").rglob("*.json"):
+            json.loads(path.read_bytes())
+        gnuplot = self.result(self.json("environment"), "environment")["gnuplot"]
+        for name in FIGURES:
+            for kind in [".gp", ".csv"] + ([".png", ".svg"] if gnuplot else []):
+                self.assertTrue((self.folder / f"one/figures/{name}{kind}").is_file(), name + kind)
+
+    def test_figures_agree_with_each_other(self):
+        metrics = self.load("one/evaluation_metrics.json")
+        rows = list(csv.DictReader(io.StringIO(self.read("one/predictions.csv").decode())))
+        right = sum(r["label"] == r["predicted"] for r in rows)
+        self.assertAlmostEqual(metrics["accuracy"], right / len(rows), places=9)
+        for row in rows:
+            self.assertAlmostEqual(sum(float(row[k]) for k in ("glioma", "meningioma", "notumor", "pituitary")), 1, places=4)
+        split = list(csv.DictReader(io.StringIO(self.read("one/split.csv").decode())))
+        self.assertEqual(len(split), 4 * self.count)
+        self.assertEqual(sum(r["part"] == "test" for r in split), len(rows))
+        self.assertIn(f"{metrics['accuracy']:.4f}", self.first.stdout)
+        phase = self.load("one/phases/09-evaluate.json")["result"]
+        self.assertAlmostEqual(phase["accuracy"], metrics["accuracy"], places=9)
+        self.assertEqual(sum(map(sum, phase["confusion"])), len(rows))
+
+    def test_models_are_keras_files(self):
+        for name in MODELS:
+            with zipfile.ZipFile(self.folder / "one" / name) as z:
+                self.assertLessEqual({"config.json", "metadata.json", "model.weights.h5"}, set(z.namelist()))
+
+    def test_the_report_stands_alone(self):
+        page = self.read("one/report.html").decode()
+        self.assertNotRegex(page, r"(src|href)=\"(https?:|/|figures)")
+        self.assertIn("Not a medical device", page)
+
+    def test_the_log_has_time_stamps_and_all_lines(self):
+        log = self.read("one/log.txt").decode().splitlines()
+        self.assertTrue(all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in log))
+        said = {line[25:] for line in log}
+        for line in self.first.stdout.splitlines()[:200]:
+            if line:
+                self.assertIn(line, said)
+
+    def test_repeats_from_its_config_to_the_same_bytes(self):
+        answer = self.json("run", "--config", "one/config.json", "--out", "again", "--pack", "one/pack")
+        self.assertTrue(self.result(answer, "preprocess")["reused"])
+        for name in [*MODELS, "predictions.csv", "split.csv"]:
+            self.assertEqual(self.read(f"one/{name}"), self.read(f"again/{name}"), name)
+
+    def test_another_configuration_is_not_mixed_in(self):
+        done = self.call("run", "data", "--out", "one", *SMALL, "--seed", "5", code=2)
+        self.assertRegex(done.stderr, r"another configuration \(different: seed\).*--force")
+        self.assertEqual(done.stdout, "")
+
+    def test_predicts(self):
+        image = "data/glioma/phantom_000000.jpg"
+        answer = self.json("predict", "one", image, "data/notumor/phantom_000009.png")
+        self.assertEqual(answer["failed"], 0)
+        self.assertEqual(len(answer["images"]), 2)
+        self.assertAlmostEqual(sum(answer["images"][0]["probabilities"].values()), 1, places=5)
+        text = self.call("predict", "one", image).stdout
+        self.assertIn(answer["images"][0]["class"], text)
+        self.assertEqual(self.json("predict", "one/best_model_stage1.keras", image)["classes"], answer["classes"])
+
+    def test_predicts_as_it_was_evaluated(self):
+        rows = list(csv.DictReader(io.StringIO(self.read("one/predictions.csv").decode())))[:5]
+        answer = self.json("predict", "one", *[f"data/{r['path']}" for r in rows])
+        for row, image in zip(rows, answer["images"]):
+            self.assertEqual(row["predicted"], image["class"])
+            self.assertAlmostEqual(float(row["confidence"]), image["confidence"], places=4)
+
+    def test_one_bad_image_does_not_stop_the_others(self):
+        (self.folder / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing behind it")
+        done = self.call("predict", "one", "bad.jpg", "no-such.png", "data/glioma/phantom_000000.jpg", code=1)
+        self.assertIn("phantom_000000.jpg", done.stdout)
+        self.assertIn("bad.jpg", done.stderr)
+        self.assertIn("no-such.png", done.stderr)
+        self.assertIn("2 of 3 images", done.stderr)
+
+    def test_the_example_classifies(self):
+        example = pathlib.Path(PROGRAM).parent.parent / "examples" / "classify"
+        if not example.exists():
+            self.skipTest(f"{example} is not built")
+        image = "data/pituitary/phantom_000001.jpg"
+        done = subprocess.run([example, "one", image], cwd=self.folder, capture_output=True, text=True, check=True)
+        ours = self.json("predict", "one", image)["images"][0]["probabilities"]
+        for line in done.stdout.splitlines():
+            name, value = line.split()
+            self.assertAlmostEqual(float(value), ours[name], places=3)
+
+    def test_phase_by_phase_is_the_same_run(self):
+        self.call("explore", "data", "--out", "steps", *SMALL)
+        self.assertEqual(self.result(self.json("classes", "steps"), "classes")["counts"]["glioma"], self.count)
+        self.assertFalse(self.result(self.json("preprocess", "steps"), "preprocess")["reused"])
+        self.assertTrue(self.result(self.json("preprocess", "steps"), "preprocess")["reused"])
+        model = self.result(self.json("model", "steps"), "model")
+        self.assertEqual(model["base_layers"], 175)
+        self.assertEqual(sum(layer["parameters"] for layer in model["layers"]), model["parameters"])
+        self.assertEqual(len(self.result(self.json("train", "steps"), "train")["epochs"]), 3)
+        self.assertEqual(self.read("one/best_model_stage1.keras"), self.read("steps/best_model_stage1.keras"))
+        self.assertEqual(self.result(self.json("evaluate", "steps"), "evaluate")["accuracy"],
+                         self.load("one/phases/09-evaluate.json")["result"]["accuracy"])
+        self.assertEqual(len(self.result(self.json("bench", "steps"), "benchmark")["settings"]), 4)
+        self.json("report", "steps")
+        self.assertGreater(len(self.read("steps/report.html")), 10000)
+
+    def test_two_stages_from_earlier_weights(self):
+        answer = self.json("run", "data", "--out", "two", "--weights", "one/best_model_stage1.keras", "--epochs", "1,2", "--threads",
+                           "1", "--no-bench", "--last-layers", "10")
+        model = self.result(answer, "model")
+        self.assertEqual(model["width"], 0.125)
+        self.assertEqual(model["input_shape"], [32, 32, 3])
+        self.assertTrue(model["head_taken"])
+        self.assertLess(model["stages"][0]["trainable"], model["stages"][1]["trainable"])
+        self.assertEqual([e["stage"] for e in self.result(answer, "train")["epochs"]], [1, 2, 2])
+        for stage in (1, 2):
+            self.assertGreater(len(self.read(f"two/best_model_stage{stage}.keras")), 0)
+
+    def test_the_guides_split_is_warned_about(self):
+        done = self.call("preprocess", "one", "--split", "guide", "--pack", "one/pack")
+        self.assertIn("warning:", done.stderr)
+        self.assertIn("too high", done.stdout)
+        self.call("preprocess", "one", "--split", "default")
+
+
+class Stop(Case):
+    count = 40
+    plan = [*SMALL, "--epochs", "5"]
+
+    def start(self, *arguments):
+        return subprocess.Popen([PROGRAM, *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                bufsize=1)
+
+    def stop_in_training(self, number, out):
+        process = self.start("run", "data", "--out", out, *self.plan, "--no-bench")
+        for line in process.stdout:
+            if line.startswith("Epoch 2/"):
+                break
+        time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        return process.returncode, errors
+
+    def test_resumed_gives_the_same_bytes(self):
+        self.call("run", "data", "--out", "whole", *self.plan, "--no-bench")
+        for number, out in ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"), (signal.SIGKILL, "killed")):
+            code, errors = self.stop_in_training(number, out)
+            if number != signal.SIGKILL:
+                self.assertEqual(code, 1, errors)
+                self.assertIn("--resume", errors)
+            self.assertFalse((self.folder / out / "report.html").exists())
+            done = self.call("run", "--out", out, "--resume")
+            self.assertIn("FINAL MODEL PERFORMANCE", done.stdout)
+            for name in [*MODELS, "predictions.csv"]:
+                self.assertEqual(self.read(f"whole/{name}"), self.read(f"{out}/{name}"), f"{out}/{name}")
+
+    def test_the_second_ctrl_c_ends_at_once(self):
+        process = self.start("run", "data", "--out", "twice", *SMALL, "--epochs", "500", "--no-bench")
+        for line in process.stdout:
+            if line.startswith("Epoch 1/"):
+                break
+        begun = time.time()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        self.assertIn(process.returncode, (130, 1))
+        self.assertLess(time.time() - begun, 30)
+
+    def test_a_run_folder_has_one_user(self):
+        process = self.start("run", "data", "--out", "busy", *SMALL, "--epochs", "500", "--no-bench")
+        for line in process.stdout:
+            if line.startswith("Epoch 1/"):
+                break
+        done = self.call("evaluate", "busy", code=1)
+        self.assertIn("another brainmri works in 'busy'", done.stderr)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+if __name__ == "__main__":
+    os.environ.pop("NO_COLOR", None)
+    unittest.main()
