@@ -320,6 +320,24 @@ static int command_resave(int argc, char **argv)
 	return 0;
 }
 
+/* take MODEL WEIGHTS OUT: loads the model, takes the weights of another file, which must have the same head, and saves. */
+static int command_take(int argc, char **argv)
+{
+	bool head;
+	model m;
+	bm_error err;
+
+	if (argc != 3)
+		return 2;
+	driver_check(model_load(argv[0], &m, &err), &err);
+	driver_check(model_load_weights(&m, argv[1], &head, &err), &err);
+	if (!head)
+		driver_fail("the head was not taken");
+	driver_check(model_save(&m, argv[2], &err), &err);
+	model_free(&m);
+	return 0;
+}
+
 /* counts MODEL LAST: prints total and trainable parameters with the last LAST layers of the base trainable (-1: all), and the summary. */
 static int command_counts(int argc, char **argv)
 {
@@ -352,6 +370,7 @@ int main(int argc, char **argv)
 		{"forward", "MODEL FOLDER SIZE COUNT", command_forward},
 		{"gradients", "MODEL FOLDER SIZE BATCH LAST", command_gradients},
 		{"resave", "MODEL OUT", command_resave},
+		{"take", "MODEL WEIGHTS OUT", command_take},
 		{"counts", "MODEL LAST", command_counts},
 		{"optimizer", "FOLDER", command_optimizer},
 		{"steps", "MODEL FOLDER", command_steps},
