@@ -1,4 +1,5 @@
-#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 
@@ -9,6 +10,26 @@ static int print_help(const cli_command *command, cli_terminal *terminal)
 	cli_terminal_write(terminal, base_text_string(&text));
 	base_text_free(&text);
 	return 0;
+}
+
+/* OpenMP's threads wait for each other by spinning for milliseconds, which on a machine that does other work too makes a network several times
+ * slower: they shall sleep soon. libgomp reads its variables before main, so the program starts itself once more, with them set. */
+static void tame_openmp(char **argv)
+{
+	char self[4096];
+	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "10000", 1) != 0)
+		return;
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (length <= 0)
+		return;
+	self[length] = '\0';
+	execv(self, argv); /* comes back only when it cannot: then it goes on as it is */
+}
+
+static bool computes(const cli_command *command)
+{
+	return command->function == cli_run || command->function == cli_train || command->function == cli_evaluate ||
+	       command->function == cli_predict;
 }
 
 int main(int argc, char **argv)
@@ -31,6 +52,8 @@ int main(int argc, char **argv)
 			  "which command? 'brainmri run DATA --out runs/first' does everything; see 'brainmri --help'");
 		code = cli_terminal_error(&terminal, &err);
 	} else {
+		if (computes(arguments.command))
+			tame_openmp(argv);
 		code = arguments.command->function(&arguments, &terminal);
 	}
 	cli_arguments_free(&arguments);
