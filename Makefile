@@ -22,7 +22,7 @@ run: build
 
 # Unit tests and golden command lines.
 test: build
-	@scripts/test.sh $(BUILD) --no-suite keras --no-suite parity
+	@scripts/test.sh $(BUILD)
 
 # Parity with Keras: takes TensorFlow (some 2 GB) into ~/.cache/brainmri-peers.
 test-keras: build
