@@ -17,7 +17,7 @@ static int print_help(const cli_command *command, cli_terminal *terminal)
 static void tame_openmp(char **argv)
 {
 	char self[4096];
-	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "10000", 1) != 0)
+	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "1000", 1) != 0)
 		return;
 	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (length <= 0)

@@ -68,20 +68,13 @@ static void what_is_unknown_or_wrong_is_named(void **state)
 	static const struct {
 		const char *json, *named;
 	} cases[] = {
-		{"{\"seeed\": 1}", "'seeed'"},
-		{"{\"seed\": -1}", "'seed'"},
-		{"{\"seed\": 1.5}", "'seed'"},
-		{"{\"width\": 0}", "'width'"},
-		{"{\"width\": \"1\"}", "'width'"},
-		{"{\"image_size\": 31}", "'image_size'"},
-		{"{\"threads\": -1}", "'threads'"},
-		{"{\"strict\": 1}", "'strict'"},
-		{"{\"split\": \"half\"}", "'split'"},
-		{"{\"head\": \"big\"}", "'head'"},
-		{"{\"data\": 5}", "'data'"},
-		{"{\"plan\": \"three-stage\"}", "'three-stage'"},
-		{"{\"plan\": {}}", "'plan'"},
-		{"{\"plan\": 3}", "'plan'"},
+		{"{\"seeed\": 1}", "'seeed'"},	      {"{\"seed\": -1}", "'seed'"},
+		{"{\"seed\": 1.5}", "'seed'"},	      {"{\"width\": 0}", "'width'"},
+		{"{\"width\": \"1\"}", "'width'"},    {"{\"image_size\": 31}", "'image_size'"},
+		{"{\"threads\": -1}", "'threads'"},   {"{\"strict\": 1}", "'strict'"},
+		{"{\"split\": \"half\"}", "'split'"}, {"{\"head\": \"big\"}", "'head'"},
+		{"{\"data\": 5}", "'data'"},	      {"{\"plan\": \"three-stage\"}", "'three-stage'"},
+		{"{\"plan\": {}}", "'plan'"},	      {"{\"plan\": 3}", "'plan'"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		bm_error err = {0};
