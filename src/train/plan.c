@@ -68,6 +68,7 @@ void train_plan_scratch(train_plan *plan, int image_size)
 			.weight_decay = 0.05f,
 			.label_smoothing = 0.05f,
 			.clip_norm = 2,
+			.bn_momentum = 0.95f,
 			.augmentation = augmentation,
 		};
 		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size, size);

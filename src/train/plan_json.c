@@ -39,6 +39,7 @@ static const field fields[] = {
 	{"patience", WHOLE, AT(patience), 0, 100000},
 	{"plateau_patience", WHOLE, AT(plateau_patience), 0, 100000},
 	{"plateau_factor", REAL, AT(plateau_factor), 0, 1},
+	{"bn_momentum", REAL, AT(bn_momentum), 0, 0.99999},
 	{"ema_decay", REAL, AT(ema_decay), 0, 0.99999},
 	{"keep_best", TRUTH, AT(keep_best), 0, 0},
 };

@@ -37,7 +37,16 @@ bm_status train_network_create(const model *m, const train_stage *stage, uint64_
 		.threads = threads,
 		.seed = seed,
 	};
-	return nn_network_create(&m->graph, &m->weights, &options, out, err);
+	/* The momentum is the stage's, not the model's: its file keeps Keras' own. */
+	nn_graph graph = {0};
+	bm_status status = nn_graph_copy(&m->graph, &graph, err);
+	for (int i = 0; status == BM_OK && stage->bn_momentum > 0 && i < graph.count; i++)
+		if (graph.layers[i].type == NN_BATCH_NORM && graph.layers[i].trainable)
+			graph.layers[i].momentum = stage->bn_momentum;
+	if (status == BM_OK)
+		status = nn_network_create(&graph, &m->weights, &options, out, err);
+	nn_graph_free(&graph);
+	return status;
 }
 
 bm_status train_loader_create(const model *m, const data_pack *pack, const data_split *split, const train_stage *stage,

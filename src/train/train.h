@@ -31,6 +31,8 @@ typedef struct train_stage {
 	int patience;            /* epochs without a better validation accuracy until the stage ends early; 0: never */
 	int plateau_patience;    /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
 	float plateau_factor;
+	float bn_momentum;       /* of the trainable batch norms' moving statistics while this stage trains; 0: the layer's own (Keras: 0.99, which
+	                          * forgets the random beginning only after some 500 steps) */
 	float ema_decay;         /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
 	bool keep_best;          /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
 } train_stage;

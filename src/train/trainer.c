@@ -251,11 +251,12 @@ static bm_status write_history(trainer *t, bm_error *err)
 	return status;
 }
 
-static void stop_or_slow_down(trainer *t, const train_epoch *e, bool improved)
+/* more_accurate: the validation accuracy, not only the loss, is the best of this stage. */
+static void stop_or_slow_down(trainer *t, const train_epoch *e, bool more_accurate)
 {
 	train_state *s = &t->state;
 	const train_stage *stage = &t->plan->stages[s->stage];
-	s->stop_wait = improved ? 0 : s->stop_wait + 1;
+	s->stop_wait = more_accurate ? 0 : s->stop_wait + 1;
 	if (stage->patience > 0 && s->stop_wait >= stage->patience && s->epoch < stage->epochs) {
 		s->stage_over = true;
 		t->history->early_stopped[s->stage] = true;
@@ -282,6 +283,7 @@ static bm_status after_epoch(trainer *t, double expected, bm_error *err)
 	train_state *s = &t->state;
 	const train_epoch *e = &t->history->epochs[t->history->count - 1];
 	const bool improved = !s->have_best || better(e->val_accuracy, e->val_loss, s->best_accuracy, s->best_loss);
+	const bool more_accurate = !s->have_best || e->val_accuracy > s->best_accuracy;
 	bm_status status = BM_OK;
 	if (improved) {
 		s->have_best = true;
@@ -291,7 +293,7 @@ static bm_status after_epoch(trainer *t, double expected, bm_error *err)
 		status = save_best(t, err);
 	}
 	find_best(t);
-	stop_or_slow_down(t, e, improved);
+	stop_or_slow_down(t, e, more_accurate);
 	learn_costs(t, expected);
 	guard_budget(t);
 	if (status == BM_OK)

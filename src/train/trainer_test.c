@@ -1,0 +1,214 @@
+#include "train/test_fixture.h"
+
+#include <math.h>
+
+static const data_augmentation gentle = {.flip = true, .rotation = 10, .shift = 0.05f, .brightness = 0.05f};
+
+static void scratch_plan(train_plan *plan, int epochs, float rate)
+{
+	train_plan_scratch(plan, FIXTURE_SIDE);
+	assert_int_equal(plan->count, 1);
+	plan->stages[0].epochs = epochs;
+	plan->stages[0].learning_rate = rate;
+	plan->stages[0].augmentation = gentle;
+}
+
+static void test_learns_phantoms(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	fixture_ear *ear = base_calloc(1, sizeof *ear, "test", NULL);
+	model m;
+	train_plan plan;
+	train_history history;
+	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	const base_observer observer = fixture_observer(ear);
+	fixture_data_make(&data, 120, 25);
+	fixture_model(&m, true);
+	scratch_plan(&plan, 14, 4e-3f);
+	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, err));
+	assert_int_equal(history.count, 14);
+	const train_epoch *first = &history.epochs[0], *last = &history.epochs[13];
+	print_message("loss %.3f -> %.3f, validation accuracy %.3f -> %.3f\n", first->loss, last->loss, first->val_accuracy, last->val_accuracy);
+	assert_true(last->loss < first->loss - 0.2);
+	/* Chance is 0.25 with a deviation of 0.043 on 100 images. */
+	assert_true(last->val_accuracy > 0.5);
+	assert_true(last->learning_rate < 1e-4);
+
+	/* The lines of the guide. */
+	static const char *const lines[] = {
+		"Training Configuration:\n├── Training samples: 480 (71%)\n├── Validation samples: 100 (15%)\n├── Batch size: 32\n├── Image size: 32 x 32\n"
+		"└── Data augmentation: Enabled\n",
+		"\nSTAGE 1: All layers at 32 x 32\n═", "\nEpochs: 14\nTrainable parameters: ", "\nEpoch 1/14\n15/15 [==============================] - ",
+		" - val_accuracy: ", "✓ Stage 1 complete! Best val_accuracy: ", "✓ Model saved: best_model_stage1.keras\n", "\nTRAINING SUMMARY\n",
+		"\nBest model saved at epoch: "};
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		if (!strstr(ear->text, lines[i]))
+			fail_msg("not printed: %s\nbut: %s", lines[i], ear->text);
+
+	/* The model came out with the best epoch's weights: it predicts what the history says. */
+	model_predictor *p = NULL;
+	float probabilities[100 * IMAGE_PHANTOM_CLASSES];
+	int right = 0;
+	assert_ok(model_predictor_create(&m, 32, FIXTURE_SIDE, 2, &p, err));
+	assert_ok(model_predict_pack(p, &data.pack, data.split.indices[DATA_VALIDATION], 100, plan.mirror, NULL, probabilities, err));
+	for (int i = 0; i < 100; i++) {
+		int best = 0;
+		for (int c = 1; c < IMAGE_PHANTOM_CLASSES; c++)
+			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] > probabilities[i * IMAGE_PHANTOM_CLASSES + best])
+				best = c;
+		right += best == data.pack.labels[data.split.indices[DATA_VALIDATION][i]];
+	}
+	assert_true(fabs(right / 100.0 - history.epochs[history.best_epoch - 1].val_accuracy) < 1e-9);
+	model_predictor_free(p);
+	train_history_free(&history);
+	model_free(&m);
+	fixture_data_free(&data);
+	base_free(ear);
+}
+
+static void test_not_finite_stops_at_once(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	model m;
+	train_plan plan;
+	train_history history;
+	bm_error err;
+	char path[128];
+	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	fixture_data_make(&data, 20, 5);
+	fixture_model(&m, true);
+	scratch_plan(&plan, 3, 1e-3f);
+	/* An infinite rate turns every weight into an infinity or a NaN with the first step. */
+	plan.stages[0].learning_rate = 1000;
+	plan.stages[0].weight_decay = 100;
+	plan.stages[0].schedule = TRAIN_CONSTANT;
+	plan.stages[0].epochs = 60;
+	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_NUMERIC);
+	assert_non_null(strstr(err.message, "lower learning rate, for instance 100.0"));
+	assert_non_null(strstr(err.message, "stage 1, epoch "));
+	snprintf(path, sizeof path, "%s/checkpoint/state.bin", fixture_root);
+	assert_true(base_is_file(path));
+	train_history_free(&history);
+	model_free(&m);
+	fixture_data_free(&data);
+}
+
+static void test_memory_is_checked_before(void **unused)
+{
+	(void)unused;
+	model m;
+	train_plan plan;
+	bm_error failure;
+	uint64_t bytes[2];
+	fixture_model(&m, true);
+	scratch_plan(&plan, 1, 1e-3f);
+	train_stage small = plan.stages[0];
+	small.batch = 8;
+	assert_ok(train_memory_needed(&m, &plan.stages[0], 480, &bytes[0], err));
+	assert_ok(train_memory_needed(&m, &small, 480, &bytes[1], err));
+	assert_true(bytes[1] < bytes[0]);
+	assert_ok(train_memory_check(&m, &plan, 0, 480, bytes[0], err));
+	assert_int_equal(train_memory_check(&m, &plan, 0, 480, bytes[1], &failure), BM_ERR_MEMORY);
+	assert_non_null(strstr(failure.message, "a batch of 8 fits: use --batch 8"));
+	assert_int_equal(train_memory_check(&m, &plan, 0, 480, 1000, &failure), BM_ERR_MEMORY);
+	assert_non_null(strstr(failure.message, "not even a batch of 1"));
+	model_free(&m);
+}
+
+static void test_early_stop_and_plateau(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	fixture_ear *ear = base_calloc(1, sizeof *ear, "test", NULL);
+	model m;
+	train_plan plan;
+	train_history history;
+	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	const base_observer observer = fixture_observer(ear);
+	fixture_data_make(&data, 8, 2);
+	/* Without batch norm: its moving statistics would change the predictions at any rate. */
+	fixture_model_headed(&m, false, MODEL_HEAD_LINEAR);
+	train_plan_two_stage(&plan, FIXTURE_SIDE);
+	plan.count = 1;
+	/* A rate this small changes no prediction: the first epoch stays the best. */
+	plan.stages[0].learning_rate = 1e-9f;
+	plan.stages[0].epochs = 30;
+	plan.stages[0].patience = 4;
+	plan.stages[0].plateau_patience = 2;
+	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, err));
+	assert_true(history.early_stopped[0]);
+	assert_true(history.count < 30);
+	const train_epoch *last = &history.epochs[history.count - 1];
+	assert_true(last->learning_rate < 0.6e-9);
+	assert_non_null(strstr(ear->text, "Stage 1 ends early"));
+	assert_non_null(strstr(ear->text, "No better validation loss for 2 epochs"));
+	train_history_free(&history);
+	model_free(&m);
+	fixture_data_free(&data);
+	base_free(ear);
+}
+
+static void test_time_budget(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	model m;
+	train_plan plan;
+	train_history history;
+	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	fixture_data_make(&data, 60, 10);
+	fixture_model(&m, true);
+	scratch_plan(&plan, 400, 1e-3f);
+	plan.time_budget = 3;
+	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, err));
+	assert_true(plan.time_budget == 0);
+	print_message("%zu epochs in %.2f s of 3 s\n", history.count, history.seconds);
+	assert_int_equal((int)history.count, plan.stages[0].epochs);
+	assert_true(history.count >= 1 && history.count < 400);
+	/* Other programs may take the processor away in the very last epoch. */
+	assert_true(history.seconds < 6);
+	assert_true(history.epochs[history.count - 1].learning_rate < 0.1e-3);
+	train_history_free(&history);
+	model_free(&m);
+	fixture_data_free(&data);
+}
+
+static void test_wrong_data(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	model m;
+	train_plan plan;
+	train_history history;
+	bm_error err;
+	const train_options options = {.run_folder = fixture_root, .threads = 1};
+	fixture_data_make(&data, 2, 1);
+	fixture_model(&m, true);
+	scratch_plan(&plan, 1, 1e-3f);
+	data.split.count[DATA_VALIDATION] = 0;
+	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_DATA);
+	data.split.count[DATA_VALIDATION] = 4;
+	data.split.indices[DATA_TRAIN][1] = 5000;
+	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_DATA);
+	data.split.indices[DATA_TRAIN][1] = 1;
+	data.pack.class_count = 3;
+	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
+	train_history_free(&history);
+	model_free(&m);
+	fixture_data_free(&data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_learns_phantoms, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_not_finite_stops_at_once, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_memory_is_checked_before),
+		cmocka_unit_test_setup_teardown(test_early_stop_and_plateau, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_time_budget, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_data, fixture_setup, fixture_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
