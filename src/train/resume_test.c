@@ -56,7 +56,7 @@ static int run(const char *folder, bool resume, long kill_at, int cancel_after_m
 	bm_error err = {0};
 	stop s = {.kill_at = kill_at};
 	const base_observer observer = {.self = &s, .progress = on_progress, .cancel = &s.cancel};
-	const train_options options = {.run_folder = folder, .seed = 21, .threads = 2, .resume = resume, .checkpoint_steps = 2};
+	const train_options options = {.run_folder = folder, .seed = 21, .threads = 1, .resume = resume, .checkpoint_steps = 2};
 	fixture_model(&m, false);
 	the_plan(&plan);
 	if (cancel_after_ms == 0)
@@ -221,7 +221,7 @@ static void test_another_plan_is_refused(void **unused)
 	train_history history;
 	bm_error err;
 	folder_of("whole", path);
-	train_options options = {.run_folder = path, .seed = 21, .threads = 2, .resume = true};
+	train_options options = {.run_folder = path, .seed = 21, .threads = 1, .resume = true};
 	fixture_model(&m, false);
 	the_plan(&plan);
 	plan.stages[1].learning_rate = 0.5f;
