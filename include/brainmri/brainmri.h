@@ -16,14 +16,14 @@ extern "C" {
 
 typedef enum bm_status {
 	BM_OK = 0,
-	BM_ERR_USAGE,       /* an argument or option is wrong */
+	BM_ERR_USAGE,	    /* an argument or option is wrong */
 	BM_ERR_NOT_FOUND,   /* a file or folder does not exist */
-	BM_ERR_IO,          /* reading or writing failed */
-	BM_ERR_FORMAT,      /* the bytes are not what they claim to be */
-	BM_ERR_LIMIT,       /* larger than the program accepts */
-	BM_ERR_MEMORY,      /* not enough memory */
-	BM_ERR_DATA,        /* the data set cannot be used as it is */
-	BM_ERR_NUMERIC,     /* a loss or weight is not finite */
+	BM_ERR_IO,	    /* reading or writing failed */
+	BM_ERR_FORMAT,	    /* the bytes are not what they claim to be */
+	BM_ERR_LIMIT,	    /* larger than the program accepts */
+	BM_ERR_MEMORY,	    /* not enough memory */
+	BM_ERR_DATA,	    /* the data set cannot be used as it is */
+	BM_ERR_NUMERIC,	    /* a loss or weight is not finite */
 	BM_ERR_CANCELLED,   /* stopped on request; what was done is kept */
 	BM_ERR_UNSUPPORTED, /* a known thing that this build does not do */
 	BM_ERR_INTERNAL,    /* a bug: please report it */

@@ -20,7 +20,8 @@ struct model_archive {
 
 static bm_status fail_writing(bm_error *err, const char *path, const zip_error_t *problem)
 {
-	return base_fail(err, BM_ERR_IO, "cannot pack '%s': %s", path, zip_error_strerror((zip_error_t *)(uintptr_t)problem));
+	return base_fail(err, BM_ERR_IO, "cannot pack '%s': %s", path,
+			 zip_error_strerror((zip_error_t *)(uintptr_t)problem));
 }
 
 static bool add_entry(zip_t *zip, const model_entry *entry)
@@ -126,7 +127,8 @@ bm_status model_archive_open(const char *path, model_archive **out, bm_error *er
 
 	*out = NULL;
 	if (!base_is_file(path))
-		return base_fail(err, BM_ERR_NOT_FOUND, "there is no model file '%s': train one first, or name another", path);
+		return base_fail(err, BM_ERR_NOT_FOUND, "there is no model file '%s': train one first, or name another",
+				 path);
 	a = base_calloc(1, sizeof(*a), "a model file", err);
 	if (!a)
 		return BM_ERR_MEMORY;
@@ -138,15 +140,16 @@ bm_status model_archive_open(const char *path, model_archive **out, bm_error *er
 	a->zip = zip_open(path, ZIP_RDONLY, &code);
 	if (!a->zip) {
 		zip_error_init_with_code(&problem, code);
-		base_fail(err, BM_ERR_FORMAT, "'%s' is not a whole .keras file (%s): it is damaged, or of another kind", path,
-			  zip_error_strerror(&problem));
+		base_fail(err, BM_ERR_FORMAT, "'%s' is not a whole .keras file (%s): it is damaged, or of another kind",
+			  path, zip_error_strerror(&problem));
 		zip_error_fini(&problem);
 		model_archive_close(a);
 		return BM_ERR_FORMAT;
 	}
 	if (zip_get_num_entries(a->zip, 0) > ENTRIES_MAX) {
 		model_archive_close(a);
-		return base_fail(err, BM_ERR_LIMIT, "'%s' has more than %d parts: it is not a model file", path, ENTRIES_MAX);
+		return base_fail(err, BM_ERR_LIMIT, "'%s' has more than %d parts: it is not a model file", path,
+				 ENTRIES_MAX);
 	}
 	*out = a;
 	return BM_OK;
@@ -159,10 +162,12 @@ bool model_archive_has(model_archive *a, const char *name)
 
 static bm_status fail_reading(const model_archive *a, const char *name, const char *why, bm_error *err)
 {
-	return base_fail(err, BM_ERR_FORMAT, "cannot read %s in '%s': %s; the file is damaged, take another", name, a->path, why);
+	return base_fail(err, BM_ERR_FORMAT, "cannot read %s in '%s': %s; the file is damaged, take another", name,
+			 a->path, why);
 }
 
-bm_status model_archive_read(model_archive *a, const char *name, size_t limit, uint8_t **bytes, size_t *size, bm_error *err)
+bm_status model_archive_read(model_archive *a, const char *name, size_t limit, uint8_t **bytes, size_t *size,
+			     bm_error *err)
 {
 	zip_int64_t index = zip_name_locate(a->zip, name, 0);
 	zip_file_t *file = NULL;
@@ -179,7 +184,8 @@ bm_status model_archive_read(model_archive *a, const char *name, size_t limit, u
 	if (zip_stat_index(a->zip, (zip_uint64_t)index, 0, &stat) != 0 || !(stat.valid & ZIP_STAT_SIZE))
 		return fail_reading(a, name, "its size is not known", err);
 	if (stat.size > limit)
-		return base_fail(err, BM_ERR_LIMIT, "%s in '%s' has %llu bytes, more than the %zu that this program reads", name, a->path,
+		return base_fail(err, BM_ERR_LIMIT,
+				 "%s in '%s' has %llu bytes, more than the %zu that this program reads", name, a->path,
 				 (unsigned long long)stat.size, limit);
 	length = (size_t)stat.size;
 	*bytes = base_malloc(length + 1, 1, name, err);
@@ -196,7 +202,8 @@ bm_status model_archive_read(model_archive *a, const char *name, size_t limit, u
 	if (done == length && got >= 0)
 		got = zip_fread(file, &last, 1);
 	if (got != 0 || done != length) {
-		status = fail_reading(a, name, got < 0 ? zip_error_strerror(zip_file_get_error(file)) : "its size is wrong", err);
+		status = fail_reading(
+			a, name, got < 0 ? zip_error_strerror(zip_file_get_error(file)) : "its size is wrong", err);
 		goto cleanup;
 	}
 	(*bytes)[length] = '\0';

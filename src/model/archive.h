@@ -21,7 +21,8 @@ typedef struct model_archive model_archive;
 bm_status model_archive_open(const char *path, model_archive **out, bm_error *err);
 bool model_archive_has(model_archive *a, const char *name);
 /* The bytes of one entry, at most `limit` of them, checked against the entry's CRC; the caller's (base_free). */
-bm_status model_archive_read(model_archive *a, const char *name, size_t limit, uint8_t **bytes, size_t *size, bm_error *err);
+bm_status model_archive_read(model_archive *a, const char *name, size_t limit, uint8_t **bytes, size_t *size,
+			     bm_error *err);
 void model_archive_close(model_archive *a); /* NULL is allowed */
 
 #endif

@@ -26,10 +26,10 @@ char *model_brainmri_json(const model *m, bm_error *err)
 			return NULL;
 		}
 	}
-	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", FORMAT, "program", "brainmri " BM_VERSION,
-			"width", m->options.width, "image_size", m->options.image_size, "channels", m->options.channels, "pixels",
-			"[0, 1]", "head", model_head_name(m->options.head), "trainable_base_layers", trainable, "classes",
-			classes);
+	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", FORMAT, "program",
+			"brainmri " BM_VERSION, "width", m->options.width, "image_size", m->options.image_size,
+			"channels", m->options.channels, "pixels", "[0, 1]", "head", model_head_name(m->options.head),
+			"trainable_base_layers", trainable, "classes", classes);
 	if (all)
 		text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 	json_decref(all);
@@ -51,22 +51,25 @@ static bm_status parse(const char *path, const char *name, const void *bytes, si
 
 	*out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &problem);
 	if (!*out)
-		return base_fail(err, BM_ERR_FORMAT, "%s in '%s' is not JSON (line %d: %s): the file is damaged, take another", name,
-				 path, problem.line, problem.text);
+		return base_fail(err, BM_ERR_FORMAT,
+				 "%s in '%s' is not JSON (line %d: %s): the file is damaged, take another", name, path,
+				 problem.line, problem.text);
 	return BM_OK;
 }
 
 static bm_status read_classes(const char *path, const json_t *classes, model_description *out, bm_error *err)
 {
 	if (!json_is_array(classes) || json_array_size(classes) != (size_t)out->options.classes)
-		return base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' has no list of 2 to %d classes", path, MODEL_CLASSES_MAX);
+		return base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' has no list of 2 to %d classes", path,
+				 MODEL_CLASSES_MAX);
 	for (int i = 0; i < out->options.classes; i++) {
 		const json_t *name = json_array_get(classes, (size_t)i);
 		size_t length = json_string_length(name);
 
 		if (length < 1 || length > CLASS_NAME_MAX)
-			return base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s': class %d has no name of 1 to %d bytes", path,
-					 i, CLASS_NAME_MAX);
+			return base_fail(err, BM_ERR_FORMAT,
+					 "brainmri.json in '%s': class %d has no name of 1 to %d bytes", path, i,
+					 CLASS_NAME_MAX);
 		out->class_names[i] = base_strdup(json_string_value(name), err);
 		if (!out->class_names[i])
 			return BM_ERR_MEMORY;
@@ -88,19 +91,19 @@ bm_status model_describe(const char *path, const void *bytes, size_t size, model
 	if (status != BM_OK)
 		return status;
 	if (json_unpack_ex(all, &problem, 0, "{s:i}", "format", &format) != 0 || format != FORMAT) {
-		status = base_fail(err, BM_ERR_UNSUPPORTED, "'%s' was written in format %d, this program reads format %d", path,
-				   format, FORMAT);
+		status = base_fail(err, BM_ERR_UNSUPPORTED,
+				   "'%s' was written in format %d, this program reads format %d", path, format, FORMAT);
 		goto cleanup;
 	}
-	if (json_unpack_ex(all, &problem, 0, "{s:F, s:i, s:i, s:s, s:i, s:o}", "width", &o->width, "image_size", &o->image_size,
-			   "channels", &o->channels, "head", &head, "trainable_base_layers", &out->trainable_base, "classes",
-			   &classes) != 0) {
+	if (json_unpack_ex(all, &problem, 0, "{s:F, s:i, s:i, s:s, s:i, s:o}", "width", &o->width, "image_size",
+			   &o->image_size, "channels", &o->channels, "head", &head, "trainable_base_layers",
+			   &out->trainable_base, "classes", &classes) != 0) {
 		status = base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks something: %s", path, problem.text);
 		goto cleanup;
 	}
 	if (!model_head_parse(head, &o->head)) {
-		status = base_fail(err, BM_ERR_UNSUPPORTED, "'%s' has a head called '%.40s' that this program does not know", path,
-				   head);
+		status = base_fail(err, BM_ERR_UNSUPPORTED,
+				   "'%s' has a head called '%.40s' that this program does not know", path, head);
 		goto cleanup;
 	}
 	o->classes = json_array_size(classes) > MODEL_CLASSES_MAX ? 0 : (int)json_array_size(classes);
@@ -124,7 +127,8 @@ static const json_t *find_layer(const json_t *layers, const char *name)
 	size_t i;
 	const json_t *layer;
 
-	json_array_foreach(layers, i, layer) {
+	json_array_foreach(layers, i, layer)
+	{
 		const char *found = json_string_value(json_object_get(layer, "name"));
 
 		if (found && strcmp(found, name) == 0)
@@ -175,8 +179,10 @@ bm_status model_describe_keras(const char *path, const void *bytes, size_t size,
 	o->width = integer(find_layer(layers, "conv1_conv"), "filters") / 64.0;
 	out->trainable_base = 1 << 20;
 	if (!find_head(layers, o) || model_check_options(o, NULL) != BM_OK) {
-		status = base_fail(err, BM_ERR_UNSUPPORTED,
-				   "'%s' is a Keras file, but not a flat ResNet50 with one of the heads guide, dense512, linear", path);
+		status = base_fail(
+			err, BM_ERR_UNSUPPORTED,
+			"'%s' is a Keras file, but not a flat ResNet50 with one of the heads guide, dense512, linear",
+			path);
 		goto cleanup;
 	}
 	for (int i = 0; i < o->classes; i++) {

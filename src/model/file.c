@@ -18,8 +18,8 @@
 /* The array in the file that holds weight i of the graph. */
 typedef struct binding {
 	model_hdf5_array array; /* as it has to be */
-	char label[128];        /* "conv1_conv/kernel", for messages */
-	int found;              /* index in the file, -1: none */
+	char label[128];	/* "conv1_conv/kernel", for messages */
+	int found;		/* index in the file, -1: none */
 } binding;
 
 static bm_status bindings_create(const model *m, binding **out, bm_error *err)
@@ -127,7 +127,8 @@ static bm_status describe_archive(model_archive *archive, const char *path, mode
 	if (status == BM_OK && own)
 		status = model_archive_read(archive, "brainmri.json", JSON_LIMIT, &json, &size, err);
 	if (status == BM_OK)
-		status = own ? model_describe(path, json, size, out, err) : model_describe_keras(path, config, config_size, out, err);
+		status = own ? model_describe(path, json, size, out, err)
+			     : model_describe_keras(path, config, config_size, out, err);
 	base_free(config);
 	base_free(json);
 	return status;
@@ -209,8 +210,8 @@ static int bind(binding *all, int first, int end, model_hdf5_reader *file, bool 
 		found = model_hdf5_get(file, b->found);
 		if (!same_shape(found, &b->array)) {
 			wrong++;
-			list_add(problems, "%s (%s) is %s, must be %s", b->label, b->array.path, shape_text(found, has, sizeof(has)),
-				 shape_text(&b->array, needs, sizeof(needs)));
+			list_add(problems, "%s (%s) is %s, must be %s", b->label, b->array.path,
+				 shape_text(found, has, sizeof(has)), shape_text(&b->array, needs, sizeof(needs)));
 		}
 	}
 	return wrong;
@@ -227,7 +228,8 @@ static int find_extra(const model_hdf5_reader *file, const bool *used, bool stri
 
 		if (used[i])
 			continue;
-		if (!strict && (strncmp(path, "layers/dense", 12) == 0 || strncmp(path, "layers/batch_norm", 17) == 0)) {
+		if (!strict &&
+		    (strncmp(path, "layers/dense", 12) == 0 || strncmp(path, "layers/batch_norm", 17) == 0)) {
 			++*head_extra;
 			continue;
 		}
@@ -238,7 +240,8 @@ static int find_extra(const model_hdf5_reader *file, const bool *used, bool stri
 }
 
 /* Reads the model's weights from an HDF5 file in memory. head_taken NULL: the head must fit. Nothing is changed when the shapes are wrong. */
-static bm_status take_weights(model *m, const char *path, const uint8_t *bytes, size_t size, bool *head_taken, bm_error *err)
+static bm_status take_weights(model *m, const char *path, const uint8_t *bytes, size_t size, bool *head_taken,
+			      bm_error *err)
 {
 	nn_weights *weights = &m->weights;
 	model_hdf5_reader *file = NULL;
@@ -267,8 +270,10 @@ static bm_status take_weights(model *m, const char *path, const uint8_t *bytes, 
 	if (wrong > 0) {
 		if (problems.left_out > 0)
 			base_text_add(&problems.text, "; and %d more", problems.left_out);
-		status = base_fail(err, BM_ERR_FORMAT, "the weights in '%s' do not fit the network: %s. Use the --width, --head and "
-				   "channels that they were made with", path, base_text_string(&problems.text));
+		status = base_fail(err, BM_ERR_FORMAT,
+				   "the weights in '%s' do not fit the network: %s. Use the --width, --head and "
+				   "channels that they were made with",
+				   path, base_text_string(&problems.text));
 		goto cleanup;
 	}
 	head = head && head_extra == 0;
@@ -297,7 +302,8 @@ static bm_status check_size(const char *path, const model_options *options, size
 		total += model_layer_parameters(&graph, i, &statistics);
 	nn_graph_free(&graph);
 	if (status == BM_OK && (uint64_t)total * 2 > bytes)
-		status = base_fail(err, BM_ERR_FORMAT, "'%s' describes a network of %lld parameters but holds only %zu bytes of weights",
+		status = base_fail(err, BM_ERR_FORMAT,
+				   "'%s' describes a network of %lld parameters but holds only %zu bytes of weights",
 				   path, (long long)total, bytes);
 	return status;
 }
@@ -345,7 +351,8 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 	*head_taken = false;
 	file = fopen(path, "rb");
 	if (!file)
-		return base_fail(err, BM_ERR_NOT_FOUND, "cannot open the weights '%s': name a .keras or .weights.h5 file", path);
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "cannot open the weights '%s': name a .keras or .weights.h5 file", path);
 	size = fread(start, 1, sizeof(start), file);
 	fclose(file);
 	if (size == sizeof(start) && memcmp(start, hdf5_magic, sizeof(start)) == 0) {

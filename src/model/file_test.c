@@ -14,7 +14,8 @@
 #include "model/model.h"
 
 static const char *const classes[] = {"glioma", "meningioma", "no tumor, \"clean\"", "pituitär"};
-static const model_options small = {.width = .125, .image_size = 64, .channels = 1, .head = MODEL_HEAD_GUIDE, .classes = 4};
+static const model_options small = {
+	.width = .125, .image_size = 64, .channels = 1, .head = MODEL_HEAD_GUIDE, .classes = 4};
 
 static char folder[] = "/tmp/brainmri-file-test-XXXXXX";
 static char path_a[64], path_b[64];
@@ -145,7 +146,8 @@ static void keras_own_config_is_enough(void **state)
 	check(model_archive_read(archive, "model.weights.h5", 1 << 28, &weights, &weights_size, &err), &err);
 	model_archive_close(archive);
 	{
-		const model_entry entries[] = {{"config.json", config, config_size}, {"model.weights.h5", weights, weights_size}};
+		const model_entry entries[] = {{"config.json", config, config_size},
+					       {"model.weights.h5", weights, weights_size}};
 
 		check(model_archive_write(path_b, entries, 2, &err), &err);
 	}
@@ -284,10 +286,10 @@ static void failing_allocations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_saved_comes_back),   cmocka_unit_test(same_weights_same_bytes),
-		cmocka_unit_test(peek_tells_the_options),     cmocka_unit_test(keras_own_config_is_enough),
+		cmocka_unit_test(what_is_saved_comes_back),	cmocka_unit_test(same_weights_same_bytes),
+		cmocka_unit_test(peek_tells_the_options),	cmocka_unit_test(keras_own_config_is_enough),
 		cmocka_unit_test(weights_go_into_another_head), cmocka_unit_test(wrong_shapes_are_named),
-		cmocka_unit_test(no_such_file_is_said),       cmocka_unit_test(failing_allocations),
+		cmocka_unit_test(no_such_file_is_said),		cmocka_unit_test(failing_allocations),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -8,8 +8,8 @@
 #include "model/hdf5_lock.h"
 
 #define ARRAYS_MAX 8192
-#define VARS_MAX 64                          /* of one layer */
-#define ELEMENTS_MAX ((hsize_t)1 << 30)      /* of one array */
+#define VARS_MAX 64			/* of one layer */
+#define ELEMENTS_MAX ((hsize_t)1 << 30) /* of one array */
 #define NAME_MAX_BYTES 96
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -94,7 +94,8 @@ static herr_t self_free(void *self)
 
 static hid_t open_image(model_hdf5_reader *r, size_t size)
 {
-	H5FD_file_image_callbacks_t callbacks = {image_malloc, image_memcpy, image_realloc, image_free, self_copy, self_free, r};
+	H5FD_file_image_callbacks_t callbacks = {
+		image_malloc, image_memcpy, image_realloc, image_free, self_copy, self_free, r};
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
 
 	if (access >= 0 && H5Pset_fapl_core(access, (size_t)1 << 20, false) >= 0 &&
@@ -123,8 +124,9 @@ static bool acceptable(hid_t set, hid_t space, hsize_t count)
 {
 	hid_t type = H5Dget_type(set), create = H5Dget_create_plist(set);
 	size_t width = type >= 0 ? H5Tget_size(type) : 0;
-	bool good = type >= 0 && create >= 0 && H5Tget_class(type) == H5T_FLOAT && (width == 2 || width == 4 || width == 8) &&
-		    H5Pget_external_count(create) == 0 && H5Sis_simple(space) > 0;
+	bool good = type >= 0 && create >= 0 && H5Tget_class(type) == H5T_FLOAT &&
+		    (width == 2 || width == 4 || width == 8) && H5Pget_external_count(create) == 0 &&
+		    H5Sis_simple(space) > 0;
 	H5D_layout_t layout = good ? H5Pget_layout(create) : H5D_LAYOUT_ERROR;
 	hsize_t chunk[MODEL_HDF5_RANK_MAX] = {0}, elements = 1;
 
@@ -156,7 +158,8 @@ static bm_status describe_array(model_hdf5_reader *r, hid_t vars, const char *na
 
 	if (good) {
 		array->rank = H5Sget_simple_extent_ndims(space);
-		good = array->rank >= 0 && array->rank <= MODEL_HDF5_RANK_MAX && H5Sget_simple_extent_dims(space, shape, NULL) >= 0;
+		good = array->rank >= 0 && array->rank <= MODEL_HDF5_RANK_MAX &&
+		       H5Sget_simple_extent_dims(space, shape, NULL) >= 0;
 	}
 	for (int i = 0; good && i < array->rank; i++) {
 		good = shape[i] > 0 && shape[i] <= ELEMENTS_MAX && count * shape[i] <= ELEMENTS_MAX;
@@ -169,7 +172,8 @@ static bm_status describe_array(model_hdf5_reader *r, hid_t vars, const char *na
 	if (set >= 0)
 		H5Dclose(set);
 	if (!good)
-		return base_fail(&r->error, BM_ERR_FORMAT, "array '%s' in '%s' is damaged or no plain array of floats: take another file",
+		return base_fail(&r->error, BM_ERR_FORMAT,
+				 "array '%s' in '%s' is damaged or no plain array of floats: take another file",
 				 array->path, r->name);
 	return BM_OK;
 }
@@ -195,7 +199,8 @@ static herr_t visit_var(hid_t vars, const char *name, const H5L_info_t *info, vo
 	if (!is_number(name) || !leads_to(vars, name, H5O_TYPE_DATASET))
 		return 0;
 	if (++v->vars > VARS_MAX || r->count >= ARRAYS_MAX) {
-		r->status = base_fail(&r->error, BM_ERR_LIMIT, "'%s' holds more arrays than any model of this program", r->name);
+		r->status = base_fail(&r->error, BM_ERR_LIMIT, "'%s' holds more arrays than any model of this program",
+				      r->name);
 		return -1;
 	}
 	r->status = base_grow(&r->arrays, &r->capacity, r->count, sizeof(*r->arrays), "the list of weights", &r->error);
@@ -240,11 +245,13 @@ static bm_status list_arrays(model_hdf5_reader *r)
 	herr_t result;
 
 	if (layers < 0)
-		return base_fail(&r->error, BM_ERR_FORMAT, "'%s' has no group 'layers': it is not a Keras 3 weights file", r->name);
+		return base_fail(&r->error, BM_ERR_FORMAT,
+				 "'%s' has no group 'layers': it is not a Keras 3 weights file", r->name);
 	result = H5Literate(layers, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_layer, &outer);
 	H5Gclose(layers);
 	if (result < 0 && r->status == BM_OK)
-		return base_fail(&r->error, BM_ERR_FORMAT, "the HDF5 structure of '%s' is damaged: take another file", r->name);
+		return base_fail(&r->error, BM_ERR_FORMAT, "the HDF5 structure of '%s' is damaged: take another file",
+				 r->name);
 	return r->status;
 }
 
@@ -263,7 +270,8 @@ bm_status model_hdf5_open(const void *bytes, size_t size, const char *name, mode
 	H5PLset_loading_state(0); /* no filter code from the file system */
 	r->file = open_image(r, size);
 	if (r->file < 0)
-		r->status = base_fail(&r->error, BM_ERR_FORMAT, "'%s' is not an HDF5 file, or a damaged one: take another", name);
+		r->status = base_fail(&r->error, BM_ERR_FORMAT,
+				      "'%s' is not an HDF5 file, or a damaged one: take another", name);
 	else
 		r->status = list_arrays(r);
 	model_hdf5_leave(&lock);
@@ -312,7 +320,8 @@ bm_status model_hdf5_read(model_hdf5_reader *r, int index, float *values, bm_err
 	}
 	model_hdf5_leave(&lock);
 	if (!good)
-		return base_fail(err, BM_ERR_FORMAT, "array '%s' in '%s' cannot be read: the file is damaged, take another", path, r->name);
+		return base_fail(err, BM_ERR_FORMAT,
+				 "array '%s' in '%s' cannot be read: the file is damaged, take another", path, r->name);
 	return BM_OK;
 }
 

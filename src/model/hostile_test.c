@@ -25,7 +25,8 @@ const char *__lsan_default_suppressions(void)
 }
 
 static const char *const classes[] = {"a", "b"};
-static const model_options tiny = {.width = .125, .image_size = 32, .channels = 1, .head = MODEL_HEAD_LINEAR, .classes = 2};
+static const model_options tiny = {
+	.width = .125, .image_size = 32, .channels = 1, .head = MODEL_HEAD_LINEAR, .classes = 2};
 
 static char folder[] = "/tmp/brainmri-hostile-test-XXXXXX";
 static char path[64];
@@ -186,8 +187,9 @@ static void damaged_hdf5(void **state)
 		size_t at = i < 30 ? (size_t)i * 3 : (size_t)base_random_below(&r, size);
 
 		if (i >= 30) {
-			while (at + 4 < size && memcmp(weights + at, "TREE", 4) != 0 && memcmp(weights + at, "SNOD", 4) != 0 &&
-			       memcmp(weights + at, "HEAP", 4) != 0 && memcmp(weights + at, "GCOL", 4) != 0)
+			while (at + 4 < size && memcmp(weights + at, "TREE", 4) != 0 &&
+			       memcmp(weights + at, "SNOD", 4) != 0 && memcmp(weights + at, "HEAP", 4) != 0 &&
+			       memcmp(weights + at, "GCOL", 4) != 0)
 				at++;
 			at += (size_t)base_random_below(&r, 200);
 		}
@@ -205,15 +207,25 @@ static void damaged_hdf5(void **state)
 /* ---- HDF5 files made to do harm ---- */
 
 typedef enum trick {
-	SOFT_LINK, EXTERNAL_LINK, EXTERNAL_DATA, WHOLE_NUMBERS, HUGE_CHUNKED, HUGE_UNWRITTEN, HUGE_CHUNK, RANK_FIVE, NO_LAYERS, TRICKS
+	SOFT_LINK,
+	EXTERNAL_LINK,
+	EXTERNAL_DATA,
+	WHOLE_NUMBERS,
+	HUGE_CHUNKED,
+	HUGE_UNWRITTEN,
+	HUGE_CHUNK,
+	RANK_FIVE,
+	NO_LAYERS,
+	TRICKS
 } trick;
 
 static void make_trick(trick t, uint8_t **bytes, size_t *size)
 {
-	hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_DATASET_CREATE), links = H5Pcreate(H5P_LINK_CREATE);
+	hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_DATASET_CREATE),
+	      links = H5Pcreate(H5P_LINK_CREATE);
 	hid_t file, vars, set = -1, space = -1;
-	const hsize_t huge[2] = {1 << 16, 1 << 16}, some[1] = {8}, chunk[2] = {64, 64}, huge_chunk[2] = {1 << 14, 1 << 14},
-		      five[5] = {1, 2, 1, 2, 1}, medium[2] = {1 << 14, 1 << 14};
+	const hsize_t huge[2] = {1 << 16, 1 << 16}, some[1] = {8}, chunk[2] = {64, 64},
+		      huge_chunk[2] = {1 << 14, 1 << 14}, five[5] = {1, 2, 1, 2, 1}, medium[2] = {1 << 14, 1 << 14};
 	const float values[8] = {1};
 	const char *group = t == NO_LAYERS ? "other/dense/vars" : "layers/dense/vars";
 	ssize_t length;
@@ -309,7 +321,8 @@ static void tricks_are_refused(void **state)
 
 static bm_status load_entries(const char *own, const void *weights, size_t size, bm_error *err)
 {
-	const model_entry entries[] = {{"config.json", "{}", 2}, {"brainmri.json", own, strlen(own)}, {"model.weights.h5", weights, size}};
+	const model_entry entries[] = {
+		{"config.json", "{}", 2}, {"brainmri.json", own, strlen(own)}, {"model.weights.h5", weights, size}};
 
 	check(model_archive_write(path, entries, 3, err), err);
 	return load(err);
@@ -323,9 +336,9 @@ static void wrong_descriptions(void **state)
 		"{\"format\": 1}",
 		"{\"format\": 99}",
 		"{\"format\": 1, \"width\": \"1\"}",
-#define MODEL_JSON(width, size, channels, head, classes)                                                                    \
-	"{\"format\": 1, \"width\": " width ", \"image_size\": " size ", \"channels\": " channels ", \"head\": \"" head     \
-	"\", \"trainable_base_layers\": 0, \"classes\": " classes "}"
+#define MODEL_JSON(width, size, channels, head, classes)                                          \
+	"{\"format\": 1, \"width\": " width ", \"image_size\": " size ", \"channels\": " channels \
+	", \"head\": \"" head "\", \"trainable_base_layers\": 0, \"classes\": " classes "}"
 		MODEL_JSON("1e9", "32", "1", "linear", "[\"a\", \"b\"]"),
 		MODEL_JSON("4.0", "32", "1", "linear", "[\"a\", \"b\"]"), /* more weights than the file can hold */
 		MODEL_JSON("-1", "32", "1", "linear", "[\"a\", \"b\"]"),
@@ -347,7 +360,8 @@ static void wrong_descriptions(void **state)
 		if (load_entries(wrong[i], weights, size, &err) == BM_OK)
 			fail_msg("description %zu was taken", i);
 	}
-	assert_int_equal(load_entries(MODEL_JSON("0.125", "32", "1", "linear", "[\"a\", \"b\"]"), weights, size, &err), BM_OK);
+	assert_int_equal(load_entries(MODEL_JSON("0.125", "32", "1", "linear", "[\"a\", \"b\"]"), weights, size, &err),
+			 BM_OK);
 	base_free(weights);
 }
 
@@ -407,8 +421,12 @@ static void extra_and_missing_arrays_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(truncated_files),    cmocka_unit_test(flipped_bits),        cmocka_unit_test(damaged_hdf5),
-		cmocka_unit_test(tricks_are_refused), cmocka_unit_test(wrong_descriptions), cmocka_unit_test(entries_have_a_limit),
+		cmocka_unit_test(truncated_files),
+		cmocka_unit_test(flipped_bits),
+		cmocka_unit_test(damaged_hdf5),
+		cmocka_unit_test(tricks_are_refused),
+		cmocka_unit_test(wrong_descriptions),
+		cmocka_unit_test(entries_have_a_limit),
 		cmocka_unit_test(extra_and_missing_arrays_are_named),
 	};
 

@@ -17,7 +17,8 @@ static void snake_case(const char *name, char *out, size_t size)
 	size_t n = 0;
 
 	for (size_t i = 0; name[i] && n + 2 < size; i++) {
-		bool upper = isupper((unsigned char)name[i]), after_lower = i > 0 && islower((unsigned char)name[i - 1]);
+		bool upper = isupper((unsigned char)name[i]),
+		     after_lower = i > 0 && islower((unsigned char)name[i - 1]);
 		bool before_lower = i > 0 && islower((unsigned char)name[i + 1]);
 
 		if (upper && (after_lower || before_lower))
@@ -72,28 +73,30 @@ static json_t *shape_of(const nn_layer *layer)
 /* What all layers' configs begin with. */
 static json_t *common_config(const nn_layer *layer)
 {
-	return json_pack("{s:s, s:b, s:{s:s, s:s, s:{s:s}, s:n}}", "name", layer->name, "trainable", layer->trainable, "dtype",
-			 "module", "keras", "class_name", "DTypePolicy", "config", "name", "float32", "registered_name");
+	return json_pack("{s:s, s:b, s:{s:s, s:s, s:{s:s}, s:n}}", "name", layer->name, "trainable", layer->trainable,
+			 "dtype", "module", "keras", "class_name", "DTypePolicy", "config", "name", "float32",
+			 "registered_name");
 }
 
 static int add_kernel(json_t *config, bool bias)
 {
 	return json_object_update_new(config,
-				      json_pack("{s:b, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "use_bias", bias, "kernel_initializer",
-						initializer("GlorotUniform"), "bias_initializer", initializer("Zeros"),
-						"kernel_regularizer", "bias_regularizer", "activity_regularizer",
-						"kernel_constraint", "bias_constraint"));
+				      json_pack("{s:b, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "use_bias", bias,
+						"kernel_initializer", initializer("GlorotUniform"), "bias_initializer",
+						initializer("Zeros"), "kernel_regularizer", "bias_regularizer",
+						"activity_regularizer", "kernel_constraint", "bias_constraint"));
 }
 
 static int add_norm(json_t *config, const nn_layer *layer)
 {
 	return json_object_update_new(
-		config, json_pack("{s:i, s:f, s:f, s:b, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:b}", "axis",
-				  layer->flat ? -1 : 3, "momentum", decimal(layer->momentum), "epsilon", decimal(layer->epsilon),
-				  "center", 1, "scale", 1, "beta_initializer", initializer("Zeros"), "gamma_initializer",
-				  initializer("Ones"), "moving_mean_initializer", initializer("Zeros"),
-				  "moving_variance_initializer", initializer("Ones"), "beta_regularizer", "gamma_regularizer",
-				  "beta_constraint", "gamma_constraint", "synchronized", 0));
+		config,
+		json_pack("{s:i, s:f, s:f, s:b, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:b}", "axis",
+			  layer->flat ? -1 : 3, "momentum", decimal(layer->momentum), "epsilon",
+			  decimal(layer->epsilon), "center", 1, "scale", 1, "beta_initializer", initializer("Zeros"),
+			  "gamma_initializer", initializer("Ones"), "moving_mean_initializer", initializer("Zeros"),
+			  "moving_variance_initializer", initializer("Ones"), "beta_regularizer", "gamma_regularizer",
+			  "beta_constraint", "gamma_constraint", "synchronized", 0));
 }
 
 static json_t *layer_config(const nn_layer *l)
@@ -103,8 +106,8 @@ static json_t *layer_config(const nn_layer *l)
 	json_t *config, *more = NULL;
 
 	if (l->type == NN_INPUT)
-		return json_pack("{s:o, s:s, s:b, s:s}", "batch_shape", shape_of(l), "dtype", "float32", "sparse", 0, "name",
-				 l->name);
+		return json_pack("{s:o, s:s, s:b, s:s}", "batch_shape", shape_of(l), "dtype", "float32", "sparse", 0,
+				 "name", l->name);
 	config = common_config(l);
 	switch (l->type) {
 	case NN_ZERO_PADDING:
@@ -112,10 +115,10 @@ static json_t *layer_config(const nn_layer *l)
 				 "data_format", "channels_last");
 		break;
 	case NN_CONV:
-		more = json_pack("{s:i, s:[i, i], s:[i, i], s:s, s:s, s:[i, i], s:i, s:s}", "filters", l->units, "kernel_size",
-				 l->kernel, l->kernel, "strides", l->stride, l->stride, "padding",
-				 l->padding ? "same" : "valid", "data_format", "channels_last", "dilation_rate", 1, 1, "groups",
-				 1, "activation", "linear");
+		more = json_pack("{s:i, s:[i, i], s:[i, i], s:s, s:s, s:[i, i], s:i, s:s}", "filters", l->units,
+				 "kernel_size", l->kernel, l->kernel, "strides", l->stride, l->stride, "padding",
+				 l->padding ? "same" : "valid", "data_format", "channels_last", "dilation_rate", 1, 1,
+				 "groups", 1, "activation", "linear");
 		if (more && add_kernel(more, l->bias) != 0)
 			more = (json_decref(more), NULL);
 		break;
@@ -129,8 +132,8 @@ static json_t *layer_config(const nn_layer *l)
 		break;
 	case NN_MAX_POOL:
 	case NN_AVERAGE_POOL:
-		more = json_pack("{s:[i, i], s:s, s:[i, i], s:s}", "pool_size", l->kernel, l->kernel, "padding", "valid",
-				 "strides", l->stride, l->stride, "data_format", "channels_last");
+		more = json_pack("{s:[i, i], s:s, s:[i, i], s:s}", "pool_size", l->kernel, l->kernel, "padding",
+				 "valid", "strides", l->stride, l->stride, "data_format", "channels_last");
 		break;
 	case NN_GLOBAL_AVERAGE_POOL:
 		more = json_pack("{s:s, s:b}", "data_format", "channels_last", "keepdims", 0);
@@ -156,8 +159,8 @@ static json_t *layer_config(const nn_layer *l)
 
 static json_t *tensor(const nn_layer *from)
 {
-	return json_pack("{s:s, s:{s:o, s:s, s:[s, i, i]}}", "class_name", "__keras_tensor__", "config", "shape", shape_of(from),
-			 "dtype", "float32", "keras_history", from->name, 0, 0);
+	return json_pack("{s:s, s:{s:o, s:s, s:[s, i, i]}}", "class_name", "__keras_tensor__", "config", "shape",
+			 shape_of(from), "dtype", "float32", "keras_history", from->name, 0, 0);
 }
 
 static json_t *layer_json(const nn_graph *graph, int index)
@@ -177,9 +180,9 @@ static json_t *layer_json(const nn_graph *graph, int index)
 		build = json_pack("{s:o}", "input_shape", shape_of(a));
 	else if (b)
 		build = json_pack("{s:[o, o]}", "input_shape", shape_of(a), shape_of(b));
-	return json_pack("{s:s, s:s, s:o, s:n, s:o*, s:s, s:o}", "module", "keras.layers", "class_name", nn_type_keras(l->type),
-			 "config", layer_config(l), "registered_name", "build_config", build, "name", l->name, "inbound_nodes",
-			 nodes);
+	return json_pack("{s:s, s:s, s:o, s:n, s:o*, s:s, s:o}", "module", "keras.layers", "class_name",
+			 nn_type_keras(l->type), "config", layer_config(l), "registered_name", "build_config", build,
+			 "name", l->name, "inbound_nodes", nodes);
 }
 
 static char *dump(json_t *value, bm_error *err)
@@ -205,8 +208,9 @@ char *model_config_json(const model *m, bm_error *err)
 	}
 	return dump(json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:[s, i, i], s:[s, i, i]}, s:s, s:{s:n}, s:{}}", "module",
 			      "keras.src.models.functional", "class_name", "Functional", "config", "name", "resnet50",
-			      "trainable", 1, "layers", layers, "input_layers", first->name, 0, 0, "output_layers", last->name, 0,
-			      0, "registered_name", "Functional", "build_config", "input_shape", "compile_config"),
+			      "trainable", 1, "layers", layers, "input_layers", first->name, 0, 0, "output_layers",
+			      last->name, 0, 0, "registered_name", "Functional", "build_config", "input_shape",
+			      "compile_config"),
 		    err);
 }
 

@@ -12,14 +12,14 @@ typedef char model_layer_path[MODEL_PATH_SIZE];
 void model_layer_paths(const nn_graph *graph, model_layer_path *paths);
 
 /* Each returns a JSON text, to be freed with free(); NULL and a message in err when memory ran out. */
-char *model_config_json(const model *m, bm_error *err);   /* config.json: a flat Functional model */
-char *model_metadata_json(bm_error *err);                 /* metadata.json */
+char *model_config_json(const model *m, bm_error *err);	  /* config.json: a flat Functional model */
+char *model_metadata_json(bm_error *err);		  /* metadata.json */
 char *model_brainmri_json(const model *m, bm_error *err); /* brainmri.json: what Keras has no place for, and ignores */
 
 /* What model_load needs before the weights. */
 typedef struct model_description {
 	model_options options;
-	int trainable_base; /* base layers that are trainable, counted from the end */
+	int trainable_base;		      /* base layers that are trainable, counted from the end */
 	char *class_names[MODEL_CLASSES_MAX]; /* owned */
 } model_description;
 void model_description_free(model_description *d); /* safe on a zeroed one */

@@ -16,18 +16,18 @@ typedef enum model_head {
 } model_head;
 
 typedef struct model_options {
-	double width;    /* of every convolution; 1 is ResNet-50. Filters are rounded to a multiple of 8 */
-	int image_size;  /* height = width of the input that the model was built for; other sizes >= 32 may be run */
-	int channels;    /* 3, or 1 */
+	double width;	/* of every convolution; 1 is ResNet-50. Filters are rounded to a multiple of 8 */
+	int image_size; /* height = width of the input that the model was built for; other sizes >= 32 may be run */
+	int channels;	/* 3, or 1 */
 	model_head head;
 	int classes;
 } model_options;
 
 typedef struct model {
 	model_options options;
-	nn_graph graph;     /* base layers first, "conv1_pad" ... "conv5_block3_out", then the head */
+	nn_graph graph; /* base layers first, "conv1_pad" ... "conv5_block3_out", then the head */
 	nn_weights weights;
-	int base_layers;    /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for ResNet-50) */
+	int base_layers; /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for ResNet-50) */
 	char *class_names[MODEL_CLASSES_MAX]; /* owned; options.classes of them */
 } model;
 

@@ -10,7 +10,8 @@
 #include "model/resnet50.h"
 
 static const char *const classes[] = {"glioma", "meningioma", "notumor", "pituitary"};
-static const model_options full = {.width = 1, .image_size = 224, .channels = 3, .head = MODEL_HEAD_GUIDE, .classes = 4};
+static const model_options full = {
+	.width = 1, .image_size = 224, .channels = 3, .head = MODEL_HEAD_GUIDE, .classes = 4};
 
 static void make(const model_options *options, bool from_scratch, model *m)
 {
@@ -80,13 +81,20 @@ static void parameters_by_layer_add_up(void **state)
 
 static void layers_are_those_of_keras(void **state)
 {
-	static const char *const names[] = {"input_layer", "conv1_pad", "conv1_conv", "conv1_bn", "conv1_relu", "pool1_pad",
-					    "pool1_pool", "conv2_block1_1_conv", "conv2_block1_1_bn", "conv2_block1_1_relu",
-					    "conv2_block1_2_conv", "conv2_block1_2_bn", "conv2_block1_2_relu", "conv2_block1_0_conv",
-					    "conv2_block1_3_conv", "conv2_block1_0_bn", "conv2_block1_3_bn", "conv2_block1_add",
-					    "conv2_block1_out", "conv2_block2_1_conv"};
-	static const char *const head[] = {"conv5_block3_out", "global_average_pooling2d", "dense", "batch_normalization", "dropout",
-					   "dense_1", "dropout_1", "dense_2"};
+	static const char *const names[] = {
+		"input_layer",	       "conv1_pad",	      "conv1_conv",	     "conv1_bn",
+		"conv1_relu",	       "pool1_pad",	      "pool1_pool",	     "conv2_block1_1_conv",
+		"conv2_block1_1_bn",   "conv2_block1_1_relu", "conv2_block1_2_conv", "conv2_block1_2_bn",
+		"conv2_block1_2_relu", "conv2_block1_0_conv", "conv2_block1_3_conv", "conv2_block1_0_bn",
+		"conv2_block1_3_bn",   "conv2_block1_add",    "conv2_block1_out",    "conv2_block2_1_conv"};
+	static const char *const head[] = {"conv5_block3_out",
+					   "global_average_pooling2d",
+					   "dense",
+					   "batch_normalization",
+					   "dropout",
+					   "dense_1",
+					   "dropout_1",
+					   "dense_2"};
 	const nn_layer *layer;
 	model m;
 
@@ -135,7 +143,7 @@ static void width_is_rounded_to_eights(void **state)
 	(void)state;
 	options.width = .3;
 	make(&options, false, &m);
-	assert_int_equal(m.graph.layers[2].units, 16); /* 19.2 */
+	assert_int_equal(m.graph.layers[2].units, 16);						    /* 19.2 */
 	assert_int_equal(m.graph.layers[nn_graph_find(&m.graph, "conv3_block1_1_conv")].units, 40); /* 38.4 */
 	assert_int_equal(m.graph.layers[nn_graph_find(&m.graph, "conv3_block1_3_conv")].units, 160);
 	model_free(&m);
@@ -147,9 +155,9 @@ static void wrong_options_are_named(void **state)
 		model_options options;
 		const char *word;
 	} cases[] = {
-		{{0, 224, 3, MODEL_HEAD_GUIDE, 4}, "width"},     {{9, 224, 3, MODEL_HEAD_GUIDE, 4}, "width"},
+		{{0, 224, 3, MODEL_HEAD_GUIDE, 4}, "width"},	 {{9, 224, 3, MODEL_HEAD_GUIDE, 4}, "width"},
 		{{1, 16, 3, MODEL_HEAD_GUIDE, 4}, "image size"}, {{1, 224, 4, MODEL_HEAD_GUIDE, 4}, "channels"},
-		{{1, 224, 3, MODEL_HEAD_GUIDE, 1}, "classes"},   {{1, 224, 3, (model_head)9, 4}, "head"},
+		{{1, 224, 3, MODEL_HEAD_GUIDE, 1}, "classes"},	 {{1, 224, 3, (model_head)9, 4}, "head"},
 	};
 	bm_error err;
 	model m;
@@ -173,7 +181,8 @@ static void summary_has_layers_and_totals(void **state)
 	model_set_trainable(&m, MODEL_HEAD_ONLY, 0);
 	model_summary(&m, &text);
 	s = base_text_string(&text);
-	assert_non_null(strstr(s, "│ conv1_conv (Conv2D)         │ (None, 112, 112, 64) │       9,472 │ conv1_pad[0][0] "));
+	assert_non_null(
+		strstr(s, "│ conv1_conv (Conv2D)         │ (None, 112, 112, 64) │       9,472 │ conv1_pad[0][0] "));
 	assert_non_null(strstr(s, "conv5_block3_3_bn[0][0]"));
 	assert_non_null(strstr(s, " Total params: 24,146,692 (92.11 MB)\n"));
 	assert_non_null(strstr(s, " Trainable params: 558,468 (2.13 MB)\n"));
@@ -192,10 +201,10 @@ static void summary_has_layers_and_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_are_those_of_keras),      cmocka_unit_test(dense512_counts),
-		cmocka_unit_test(parameters_by_layer_add_up),     cmocka_unit_test(layers_are_those_of_keras),
+		cmocka_unit_test(counts_are_those_of_keras),	    cmocka_unit_test(dense512_counts),
+		cmocka_unit_test(parameters_by_layer_add_up),	    cmocka_unit_test(layers_are_those_of_keras),
 		cmocka_unit_test(scratch_blocks_begin_as_identity), cmocka_unit_test(width_is_rounded_to_eights),
-		cmocka_unit_test(wrong_options_are_named),        cmocka_unit_test(summary_has_layers_and_totals),
+		cmocka_unit_test(wrong_options_are_named),	    cmocka_unit_test(summary_has_layers_and_totals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

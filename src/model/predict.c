@@ -9,14 +9,16 @@
 struct model_predictor {
 	nn_network *network;
 	int batch, size, channels, classes;
-	float *images;        /* [batch][size][size][channels], for packs */
+	float *images;	      /* [batch][size][size][channels], for packs */
 	float *probabilities; /* [batch][classes] */
 };
 
-bm_status model_predictor_create(const model *m, int batch, int image_size, int threads, model_predictor **out, bm_error *err)
+bm_status model_predictor_create(const model *m, int batch, int image_size, int threads, model_predictor **out,
+				 bm_error *err)
 {
 	int size = image_size > 0 ? image_size : m->options.image_size;
-	nn_options options = {.batch = batch, .height = size, .width = size, .channels = m->options.channels, .threads = threads};
+	nn_options options = {
+		.batch = batch, .height = size, .width = size, .channels = m->options.channels, .threads = threads};
 	model_predictor *p;
 	bm_status status;
 
@@ -109,10 +111,11 @@ static void mirror_image(float *pixels, int size, int channels)
 }
 
 /* Classifies `count` images of the pack into probs; the images are left in p->images. */
-static bm_status run_batch(model_predictor *p, const data_pack *pack, const size_t *indices, size_t first, int count, bool mirror,
-			   float *probs, bm_error *err)
+static bm_status run_batch(model_predictor *p, const data_pack *pack, const size_t *indices, size_t first, int count,
+			   bool mirror, float *probs, bm_error *err)
 {
-	size_t floats = image_floats(p), pixels = (size_t)pack->side * (size_t)pack->side, values = (size_t)count * (size_t)p->classes;
+	size_t floats = image_floats(p), pixels = (size_t)pack->side * (size_t)pack->side,
+	       values = (size_t)count * (size_t)p->classes;
 	bm_status status;
 
 	for (int i = 0; i < count; i++) {
@@ -136,8 +139,8 @@ static bm_status run_batch(model_predictor *p, const data_pack *pack, const size
 	return status;
 }
 
-bm_status model_predict_pack(model_predictor *p, const data_pack *pack, const size_t *indices, size_t count, bool mirror,
-			     const base_observer *observer, float *probs, bm_error *err)
+bm_status model_predict_pack(model_predictor *p, const data_pack *pack, const size_t *indices, size_t count,
+			     bool mirror, const base_observer *observer, float *probs, bm_error *err)
 {
 	base_progress progress = {.what = "Predicting", .unit = "images", .total = (long long)count};
 	double start = base_now();

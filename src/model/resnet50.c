@@ -34,7 +34,8 @@ static int add(builder *b, nn_layer layer, int input, const char *prefix, const 
 	return index;
 }
 
-static int add_conv(builder *b, int input, const char *prefix, const char *name, int filters, int kernel, int stride, bool same)
+static int add_conv(builder *b, int input, const char *prefix, const char *name, int filters, int kernel, int stride,
+		    bool same)
 {
 	nn_layer layer = base_conv;
 
@@ -153,17 +154,19 @@ static void add_head(builder *b, int x, model_head head, int classes)
 bm_status model_check_options(const model_options *o, bm_error *err)
 {
 	if (!(o->width > 0 && o->width <= MODEL_WIDTH_MAX))
-		return base_fail(err, BM_ERR_USAGE, "the width %g of the network is not in (0, %g]: 1 is ResNet-50", o->width,
-				 MODEL_WIDTH_MAX);
+		return base_fail(err, BM_ERR_USAGE, "the width %g of the network is not in (0, %g]: 1 is ResNet-50",
+				 o->width, MODEL_WIDTH_MAX);
 	if (o->image_size < MODEL_SIZE_MIN || o->image_size > MODEL_SIZE_MAX)
-		return base_fail(err, BM_ERR_USAGE, "the image size %d is not in [%d, %d]: ResNet-50 is usually run at 224",
-				 o->image_size, MODEL_SIZE_MIN, MODEL_SIZE_MAX);
+		return base_fail(err, BM_ERR_USAGE,
+				 "the image size %d is not in [%d, %d]: ResNet-50 is usually run at 224", o->image_size,
+				 MODEL_SIZE_MIN, MODEL_SIZE_MAX);
 	if (o->channels != 1 && o->channels != 3)
 		return base_fail(err, BM_ERR_USAGE, "%d channels: an image has 1 (grey) or 3", o->channels);
 	if (o->classes < 2 || o->classes > MODEL_CLASSES_MAX)
 		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
 	if (!model_head_name(o->head))
-		return base_fail(err, BM_ERR_USAGE, "there is no head number %d: use guide, dense512 or linear", (int)o->head);
+		return base_fail(err, BM_ERR_USAGE, "there is no head number %d: use guide, dense512 or linear",
+				 (int)o->head);
 	return BM_OK;
 }
 

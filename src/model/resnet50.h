@@ -17,7 +17,7 @@ bm_status model_build_graph(const model_options *options, nn_graph *graph, int *
 /* Graph, class names and weights as nn_weights_create leaves them; nothing is drawn at random. Frees what it made on failure. */
 bm_status model_build(const model_options *options, const char *const *class_names, model *out, bm_error *err);
 
-const char *model_head_name(model_head head);             /* "guide", "dense512", "linear" */
+const char *model_head_name(model_head head);		   /* "guide", "dense512", "linear" */
 bool model_head_parse(const char *text, model_head *head); /* false: no such head */
 
 /* Parameters of one layer, and those of them that are never trained (moving statistics). Shapes must be inferred. */

@@ -78,7 +78,8 @@ static void total(base_text *text, const char *what, int64_t parameters)
 
 	for (; size >= 1024 && unit < 3; unit++)
 		size /= 1024;
-	base_text_add(text, " %s params: %s (%.2f %s)\n", what, base_format_count(parameters, number), size, units[unit]);
+	base_text_add(text, " %s params: %s (%.2f %s)\n", what, base_format_count(parameters, number), size,
+		      units[unit]);
 }
 
 void model_summary(const model *m, base_text *text)

@@ -46,7 +46,8 @@ static bm_status analyse(compiler *c, bm_error *err)
 	for (int i = 0; i <= last; i++) {
 		const nn_layer *layer = &graph->layers[i];
 		if (c->consumers[i] == 0)
-			return base_fail(err, BM_ERR_USAGE, "nothing reads the output of layer '%s': remove it", layer->name);
+			return base_fail(err, BM_ERR_USAGE, "nothing reads the output of layer '%s': remove it",
+					 layer->name);
 		if (layer->type == NN_DENSE && layer->activation == NN_SOFTMAX && c->gradient[i] && i != last)
 			return base_fail(err, BM_ERR_UNSUPPORTED,
 					 "layer '%s': a softmax can be trained only as the last layer", layer->name);
@@ -269,7 +270,8 @@ static bool planar(const nn_network *network, const nn_op *op)
 /* The residual sum of a frozen convolution goes into the other summand's memory when nothing reads that later. */
 static bool in_place(const nn_network *network, const nn_op *op, const nn_tensor *tensor)
 {
-	if (op->class != &nn_linear_class || op->residual < 0 || op->residual == op->input || network->options.keep_outputs)
+	if (op->class != &nn_linear_class || op->residual < 0 || op->residual == op->input ||
+	    network->options.keep_outputs)
 		return false;
 	const nn_tensor *residual = &network->tensors[op->residual];
 	bool whole = false;
@@ -285,9 +287,15 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 	int death = last_reader(network, op->head, &whole);
 	int index = network->tensor_count++;
 	nn_tensor *tensor = &network->tensors[index];
-	*tensor = (nn_tensor){.layer = op->head, .height = layer->height, .width = layer->width,
-			      .channels = layer->channels, .gradient = op->gradient, .buffer = -1, .gradient_buffer = -1,
-			      .gradient_buffer2 = -1, .producer = op->time};
+	*tensor = (nn_tensor){.layer = op->head,
+			      .height = layer->height,
+			      .width = layer->width,
+			      .channels = layer->channels,
+			      .gradient = op->gradient,
+			      .buffer = -1,
+			      .gradient_buffer = -1,
+			      .gradient_buffer2 = -1,
+			      .producer = op->time};
 	if (network->options.keep_outputs)
 		whole = true;
 	tensor->batch = whole ? network->options.batch : network->chunk;

@@ -82,7 +82,8 @@ static bm_status add(nn_graph *graph, const nn_layer *layer, const int *inputs, 
 		     bm_error *err)
 {
 	if ((unsigned)layer->type >= NN_TYPE_COUNT)
-		return base_fail(err, BM_ERR_USAGE, "layer '%.63s': unknown layer type %d", layer->name, (int)layer->type);
+		return base_fail(err, BM_ERR_USAGE, "layer '%.63s': unknown layer type %d", layer->name,
+				 (int)layer->type);
 	if (layer->name[0] == '\0' || memchr(layer->name, '\0', NN_NAME_SIZE) == NULL)
 		return base_fail(err, BM_ERR_USAGE, "layer %d has no name, or one longer than %d bytes", graph->count,
 				 NN_NAME_SIZE - 1);
@@ -99,8 +100,8 @@ static bm_status add(nn_graph *graph, const nn_layer *layer, const int *inputs, 
 	bm_status status = check_attributes(layer, err);
 	if (status != BM_OK)
 		return status;
-	status = base_grow(&graph->layers, &graph->capacity, (size_t)graph->count, sizeof *graph->layers, "network layers",
-			   err);
+	status = base_grow(&graph->layers, &graph->capacity, (size_t)graph->count, sizeof *graph->layers,
+			   "network layers", err);
 	if (status != BM_OK)
 		return status;
 	nn_layer *added = &graph->layers[graph->count];
@@ -219,9 +220,10 @@ bm_status nn_graph_infer(nn_graph *graph, int height, int width, int channels, b
 {
 	if (graph->count < 1 || graph->layers[0].type != NN_INPUT)
 		return base_fail(err, BM_ERR_USAGE, "the network has no input layer: add it first");
-	if (height < 1 || width < 1 || channels < 1 || height > SIZE_LIMIT || width > SIZE_LIMIT || channels > SIZE_LIMIT)
-		return base_fail(err, BM_ERR_USAGE, "an input of %dx%dx%d is not possible: each must be 1 to 65536", height,
-				 width, channels);
+	if (height < 1 || width < 1 || channels < 1 || height > SIZE_LIMIT || width > SIZE_LIMIT ||
+	    channels > SIZE_LIMIT)
+		return base_fail(err, BM_ERR_USAGE, "an input of %dx%dx%d is not possible: each must be 1 to 65536",
+				 height, width, channels);
 	nn_layer *input = &graph->layers[0];
 	input->height = height;
 	input->width = width;

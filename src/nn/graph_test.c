@@ -198,10 +198,12 @@ static void initial_values(void **state)
 	double mean, top;
 	nn_weights_initialize(&g, &w, 0, NN_GLOROT_UNIFORM, 1);
 	double limit = 6.0 / (9 * 32 + 9 * 64); /* squared; the variance of U(-l, l) is l^2 / 3 */
-	assert_true(spread(kernel, &mean, &top) / (limit / 3) > 0.97 && spread(kernel, &mean, &top) / (limit / 3) < 1.03);
+	assert_true(spread(kernel, &mean, &top) / (limit / 3) > 0.97 &&
+		    spread(kernel, &mean, &top) / (limit / 3) < 1.03);
 	assert_true(top * top <= limit && top * top > 0.99 * limit);
 	nn_weights_initialize(&longer, &w2, 0, NN_GLOROT_UNIFORM, 1); /* same name, same seed, same values */
-	assert_memory_equal(nn_weights_find(&w2, other, NN_KERNEL)->values, kernel->values, kernel->count * sizeof(float));
+	assert_memory_equal(nn_weights_find(&w2, other, NN_KERNEL)->values, kernel->values,
+			    kernel->count * sizeof(float));
 	nn_weights_initialize(&g, &w, 0, NN_HE_NORMAL, 1);
 	double wanted = 2.0 / (9 * 64);
 	assert_true(spread(kernel, &mean, &top) / wanted > 0.97 && spread(kernel, &mean, &top) / wanted < 1.03);
@@ -263,8 +265,8 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shapes),         cmocka_unit_test(wrong_layers), cmocka_unit_test(wrong_shapes),
-		cmocka_unit_test(weight_list),    cmocka_unit_test(initial_values), cmocka_unit_test(no_memory),
+		cmocka_unit_test(shapes),      cmocka_unit_test(wrong_layers),	 cmocka_unit_test(wrong_shapes),
+		cmocka_unit_test(weight_list), cmocka_unit_test(initial_values), cmocka_unit_test(no_memory),
 		cmocka_unit_test(names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,22 +26,22 @@ typedef struct nn_buffer {
 
 typedef enum nn_layout {
 	NN_BLOCKED, /* nChw16c (nChw8c without AVX-512): [batch][channels / lanes][height][width][lanes], padded with zeros */
-	NN_PLANAR,  /* nchw: what a first convolution of few channels wants */
-	NN_FLAT,    /* [batch][channels] */
+	NN_PLANAR, /* nchw: what a first convolution of few channels wants */
+	NN_FLAT,   /* [batch][channels] */
 } nn_layout;
 
 typedef struct nn_tensor {
 	int layer; /* whose output it is */
 	int height, width, channels;
 	nn_layout layout;
-	int batch;           /* images that it holds: all, or a chunk */
+	int batch;	     /* images that it holds: all, or a chunk */
 	size_t image_floats; /* of one image, padding included */
-	bool gradient;       /* d loss / d this is needed */
+	bool gradient;	     /* d loss / d this is needed */
 	bool overwritten;    /* another operation computed in place */
 	int buffer;
 	int gradient_buffer;  /* -1: none */
 	int gradient_buffer2; /* a second summand that the producer adds while it reads; -1: none */
-	int producer;         /* operation */
+	int producer;	      /* operation */
 } nn_tensor;
 
 typedef struct nn_op_class nn_op_class;
@@ -49,17 +49,17 @@ typedef struct nn_op_class nn_op_class;
 /* Layers and tensors are -1 when absent. */
 typedef struct nn_op {
 	const nn_op_class *class;
-	int head;             /* the last of the fused layers: its output is this operation's */
-	int main;             /* the layer that gives the operation its class */
-	int pad;              /* a zero padding in front, folded into main's */
-	int norm, add, relu;  /* fused behind main, or main itself (norm) */
+	int head;			 /* the last of the fused layers: its output is this operation's */
+	int main;			 /* the layer that gives the operation its class */
+	int pad;			 /* a zero padding in front, folded into main's */
+	int norm, add, relu;		 /* fused behind main, or main itself (norm) */
 	int input_layer, residual_layer; /* layers outside that are read; residual: the other summand of add */
-	int input, residual, output;     /* tensors */
-	bool gradient; /* runs in the third part */
-	bool chunked;  /* runs in the first part */
-	int batch;     /* images that it computes at a time */
-	int time;      /* of its forward pass */
-	void *state;   /* of its class; freed by class->free */
+	int input, residual, output;	 /* tensors */
+	bool gradient;			 /* runs in the third part */
+	bool chunked;			 /* runs in the first part */
+	int batch;			 /* images that it computes at a time */
+	int time;			 /* of its forward pass */
+	void *state;			 /* of its class; freed by class->free */
 } nn_op;
 
 /* An array of a primitive: argument number and where it is. */
@@ -144,7 +144,7 @@ extern const nn_op_class nn_input_class, nn_pad_class, nn_linear_class, nn_norm_
 
 /* ---- weights.c ---- */
 int nn_layer_roles(const nn_layer *layer, nn_role roles[NN_ROLE_COUNT]); /* how many, in order */
-int nn_weight_index(const nn_graph *graph, int layer, nn_role role);     /* in nn_weights.items; -1 */
+int nn_weight_index(const nn_graph *graph, int layer, nn_role role);	 /* in nn_weights.items; -1 */
 
 /* ---- compile.c: fills ops, tensors, buffers, sizes; takes no large memory ---- */
 bm_status nn_compile(nn_network *network, bm_error *err);
@@ -158,7 +158,7 @@ static inline nn_layer *nn_op_layer(nn_network *network, int layer)
 bm_status nn_buffer_add(nn_network *network, size_t bytes, int birth, int death, int *index, bm_error *err);
 void nn_buffer_use(nn_network *network, int buffer, int time); /* it lives at `time` too */
 void nn_arena_place(nn_network *network, size_t *order);       /* order: scratch [buffer_count] */
-size_t nn_store_add(nn_network *network, size_t bytes);        /* offset of a new array in the store */
+size_t nn_store_add(nn_network *network, size_t bytes);	       /* offset of a new array in the store */
 bm_status nn_parameter_add(nn_network *network, nn_op *op, int layer, nn_role role, size_t count, size_t *value,
 			   size_t *gradient, bm_error *err);
 /* Large memory in huge pages where the system has them; base_free. */
@@ -190,8 +190,8 @@ bm_status nn_dnnl_fail(bm_error *err, dnnl_status_t status, const char *layer, c
 bm_status nn_engine_create(nn_network *network, bm_error *err);
 void nn_tensor_desc(const nn_network *network, const nn_tensor *tensor, int batch, dnnl_memory_desc_t *desc);
 /* Takes an operation descriptor (dnnl_convolution_desc_t, ...) into the list of primitives. */
-bm_status nn_primitive_add(nn_network *network, const char *layer, const_dnnl_op_desc_t op_desc, dnnl_post_ops_t post_ops,
-			   int forward, int *index, bm_error *err);
+bm_status nn_primitive_add(nn_network *network, const char *layer, const_dnnl_op_desc_t op_desc,
+			   dnnl_post_ops_t post_ops, int forward, int *index, bm_error *err);
 bm_status nn_reorder_add(nn_network *network, const char *layer, const dnnl_memory_desc_t *from,
 			 const dnnl_memory_desc_t *to, int *index, bm_error *err);
 const dnnl_memory_desc_t *nn_primitive_desc(const nn_network *network, int index, dnnl_query_t what, int argument);
@@ -214,9 +214,10 @@ typedef struct nn_view {
 nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch);
 size_t nn_padded(const nn_network *network, int channels); /* up to a multiple of lanes */
 
-void nn_relu(const float *x, float *y, size_t count);                      /* y = max(x, 0) */
+void nn_relu(const float *x, float *y, size_t count);				       /* y = max(x, 0) */
 void nn_add_arrays(const float *a, const float *b, float *y, size_t count, bool relu); /* y = a + b, y may be a */
-void nn_relu_mask(const float *y, const float *gradient, float *out, size_t count); /* out = gradient where y > 0, else 0 */
+void nn_relu_mask(const float *y, const float *gradient, float *out,
+		  size_t count); /* out = gradient where y > 0, else 0 */
 void nn_copy(const float *from, float *to, size_t count);
 
 /* y [images][channels] = the mean of each row; and back. */
@@ -225,15 +226,15 @@ void nn_global_average_gradient(const nn_view *view, int channels, const float *
 
 /* Per channel [padded]. */
 void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *variance);
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale, const float *shift,
-		       bool relu, float *y);
+void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale,
+		       const float *shift, bool relu, float *y);
 typedef struct nn_norm_gradient {
-	const float *x;          /* the batch norm's input */
-	const float *g1, *g2;    /* d loss / d output: one or two summands (g2 may be NULL) */
-	const float *out;        /* output; needed when the ReLU is behind an addition, else NULL */
+	const float *x;	      /* the batch norm's input */
+	const float *g1, *g2; /* d loss / d output: one or two summands (g2 may be NULL) */
+	const float *out;     /* output; needed when the ReLU is behind an addition, else NULL */
 	bool relu;
 	const float *scale, *shift, *mean; /* y = x * scale + shift before the ReLU */
-	float *dz;               /* gradient behind the ReLU; may be g1 */
+	float *dz;			   /* gradient behind the ReLU; may be g1 */
 } nn_norm_gradient;
 /* Writes dz, and sums[channel] = sum of dz, products[channel] = sum of dz * (x - mean). */
 void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products);

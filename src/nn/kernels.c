@@ -9,11 +9,12 @@
 #define CLONES
 #endif
 
-#define RUN 256 /* summands that are added in f32 before they go to double */
+#define RUN 256	    /* summands that are added in f32 before they go to double */
 #define PIECE 16384 /* floats that a thread takes at a time */
 
 typedef struct row_kernels {
-	void (*statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum, double *square);
+	void (*statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum,
+			   double *square);
 	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *scale,
 		       const float *shift, int relu);
 	void (*reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
@@ -84,7 +85,8 @@ static void combine(const nn_view *view, const double *partial, int block, doubl
 	for (int l = 0; l < view->lanes; l++)
 		first[l] = second[l] = 0.0;
 	for (int n = 0; n < view->images; n++) {
-		const double *sums = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)block * (size_t)view->images + (size_t)n);
+		const double *sums =
+			partial + 2 * (size_t)NN_LANES_MAX * ((size_t)block * (size_t)view->images + (size_t)n);
 		for (int l = 0; l < view->lanes; l++) {
 			first[l] += sums[l];
 			second[l] += sums[NN_LANES_MAX + l];
@@ -99,9 +101,11 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 		for (int n = 0; n < view->images; n++) {
 			int step, lanes;
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
-			const float *first = x + (size_t)b * view->block_stride; /* the origin: any value near the mean */
+			const float *first =
+				x + (size_t)b * view->block_stride; /* the origin: any value near the mean */
 			const float *row = first + (size_t)n * view->image_stride;
-			double *sums = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
+			double *sums =
+				partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
 			memset(sums, 0, 2 * NN_LANES_MAX * sizeof *sums);
 			for (int l = 0; l < lanes; l += step)
 				k->statistics(row + l, view->inner, view->inner_stride, first + l, sums + l,
@@ -116,14 +120,15 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 		for (int l = 0; l < view->lanes; l++) {
 			size_t c = (size_t)b * (size_t)view->lanes + (size_t)l;
 			double offset = sum[l] / count, spread = square[l] / count - offset * offset;
-			mean[c] = l < lanes ? (float)((double)x[(size_t)b * view->block_stride + (size_t)l] + offset) : 0.0f;
+			mean[c] = l < lanes ? (float)((double)x[(size_t)b * view->block_stride + (size_t)l] + offset)
+					    : 0.0f;
 			variance[c] = l < lanes && spread > 0.0 ? (float)spread : 0.0f;
 		}
 	}
 }
 
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale, const float *shift,
-		       bool relu, float *y)
+void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale,
+		       const float *shift, bool relu, float *y)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -149,13 +154,14 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
 			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;
 			size_t c = (size_t)b * (size_t)view->lanes;
-			double *part = partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
+			double *part =
+				partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
 			memset(part, 0, 2 * NN_LANES_MAX * sizeof *part);
 			for (int l = 0; l < lanes; l += step)
 				k->reduce(g->x + at + l, g->g1 + at + l, g->g2 ? g->g2 + at + l : NULL,
-					  g->out ? g->out + at + l : NULL, g->dz + at + l, view->inner, view->inner_stride,
-					  mode, g->scale + c + l, g->shift + c + l, g->mean + c + l, part + l,
-					  part + NN_LANES_MAX + l);
+					  g->out ? g->out + at + l : NULL, g->dz + at + l, view->inner,
+					  view->inner_stride, mode, g->scale + c + l, g->shift + c + l, g->mean + c + l,
+					  part + l, part + NN_LANES_MAX + l);
 		}
 	}
 	for (int b = 0; b < view->blocks; b++) {

@@ -94,8 +94,8 @@ CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float
 	}
 }
 
-CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *a,
-				   const float *b, const float *c)
+CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
+				   const float *a, const float *b, const float *c)
 {
 	VEC va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
 	for (size_t i = 0; i < inner; i++)

@@ -73,8 +73,13 @@ static void tear_down(fixture *f)
 static nn_options options_of(const fixture *f, bool training)
 {
 	const nn_layer *input = &f->graph.layers[0];
-	return (nn_options){.batch = BATCH, .height = input->height, .width = input->width, .channels = input->channels,
-			    .training = training, .threads = f->threads, .seed = SEED};
+	return (nn_options){.batch = BATCH,
+			    .height = input->height,
+			    .width = input->width,
+			    .channels = input->channels,
+			    .training = training,
+			    .threads = f->threads,
+			    .seed = SEED};
 }
 
 static double largest(const double *values, size_t count)
@@ -91,7 +96,8 @@ static void check_close(const char *what, const float *got, const double *wanted
 	double scale = largest(wanted, count) + 1e-6;
 	for (size_t i = 0; i < count; i++)
 		if (!(fabs((double)got[i] - wanted[i]) <= tolerance * scale))
-			fail_msg("%s[%zu]: got %.9g, should be %.9g (largest %.3g)", what, i, (double)got[i], wanted[i], scale);
+			fail_msg("%s[%zu]: got %.9g, should be %.9g (largest %.3g)", what, i, (double)got[i], wanted[i],
+				 scale);
 }
 
 /* The reference's last output, with the softmax of the last layer when there is one. */
@@ -203,7 +209,8 @@ static void check_moving(fixture *f, nn_network *network, const ref_pass *pass)
 		double wanted[256];
 		const double *batch = mean ? pass->means[weight->layer] : pass->variances[weight->layer];
 		for (size_t c = 0; c < weight->count; c++)
-			wanted[c] = (double)old->values[c] * (double)l->momentum + batch[c] * (1.0 - (double)l->momentum);
+			wanted[c] =
+				(double)old->values[c] * (double)l->momentum + batch[c] * (1.0 - (double)l->momentum);
 		check_close(nn_role_keras(weight->role), weight->values, wanted, weight->count, 1e-6);
 	}
 	nn_weights_free(&stored);
@@ -260,8 +267,8 @@ static void conv_kernels(void **state)
 {
 	(void)state;
 	static const int cases[][4] = {/* kernel, stride, same, filters */
-				       {1, 1, 0, 16}, {1, 2, 0, 24}, {3, 1, 0, 16}, {3, 1, 1, 8},
-				       {3, 2, 1, 32}, {3, 2, 0, 16}, {7, 2, 0, 16}, {7, 2, 1, 20}, {5, 3, 1, 16}};
+				       {1, 1, 0, 16}, {1, 2, 0, 24}, {3, 1, 0, 16}, {3, 1, 1, 8}, {3, 2, 1, 32},
+				       {3, 2, 0, 16}, {7, 2, 0, 16}, {7, 2, 1, 20}, {5, 3, 1, 16}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		fixture f = {0};
 		const int *c = cases[i];
@@ -356,9 +363,9 @@ static void additions(void **state)
 	fixture f = {0};
 	int a = ref_conv(&f.graph, ref_input(&f.graph), 16, 3, 1, 1);
 	int b = ref_relu(&f.graph, ref_conv(&f.graph, a, 16, 3, 1, 1));
-	int sum = ref_add(&f.graph, a, b);                             /* no ReLU */
-	int twice = ref_add(&f.graph, sum, sum);                       /* the same tensor on both sides */
-	int c = ref_relu(&f.graph, ref_add(&f.graph, twice, b));       /* with a ReLU, an input of many readers */
+	int sum = ref_add(&f.graph, a, b);			 /* no ReLU */
+	int twice = ref_add(&f.graph, sum, sum);		 /* the same tensor on both sides */
+	int c = ref_relu(&f.graph, ref_add(&f.graph, twice, b)); /* with a ReLU, an input of many readers */
 	ref_add(&f.graph, ref_norm(&f.graph, c), ref_conv(&f.graph, c, 16, 1, 1, 0));
 	check_graph(&f, 6, 3);
 }
@@ -466,13 +473,20 @@ static void frozen_above(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conv_kernels),      cmocka_unit_test(conv_of_conv),
-		cmocka_unit_test(padded_conv),       cmocka_unit_test(norm_plain),
-		cmocka_unit_test(norm_relu),         cmocka_unit_test(norm_first),
-		cmocka_unit_test(pools),             cmocka_unit_test(padded_pools),
-		cmocka_unit_test(additions),         cmocka_unit_test(head),
-		cmocka_unit_test(residual_net),      cmocka_unit_test(residual_frontier),
-		cmocka_unit_test(frontier_inside_block), cmocka_unit_test(frozen_above),
+		cmocka_unit_test(conv_kernels),
+		cmocka_unit_test(conv_of_conv),
+		cmocka_unit_test(padded_conv),
+		cmocka_unit_test(norm_plain),
+		cmocka_unit_test(norm_relu),
+		cmocka_unit_test(norm_first),
+		cmocka_unit_test(pools),
+		cmocka_unit_test(padded_pools),
+		cmocka_unit_test(additions),
+		cmocka_unit_test(head),
+		cmocka_unit_test(residual_net),
+		cmocka_unit_test(residual_frontier),
+		cmocka_unit_test(frontier_inside_block),
+		cmocka_unit_test(frozen_above),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,9 +23,11 @@ static void leave(int before)
 static bm_status check_options(const nn_graph *graph, const nn_options *options, bm_error *err)
 {
 	if (options->batch < 1 || options->batch > 65536)
-		return base_fail(err, BM_ERR_USAGE, "a batch of %d images is not possible: choose 1 to 65536", options->batch);
+		return base_fail(err, BM_ERR_USAGE, "a batch of %d images is not possible: choose 1 to 65536",
+				 options->batch);
 	if (options->threads < 0 || options->threads > 4096)
-		return base_fail(err, BM_ERR_USAGE, "%d threads are not possible: choose 1 to 4096, or 0 for one per core",
+		return base_fail(err, BM_ERR_USAGE,
+				 "%d threads are not possible: choose 1 to 4096, or 0 for one per core",
 				 options->threads);
 	if (graph->count < 2)
 		return base_fail(err, BM_ERR_USAGE, "the network has no layers");
@@ -108,8 +110,8 @@ static bm_status allocate(nn_network *network, bm_error *err)
 	return nn_primitives_build(network, err);
 }
 
-bm_status nn_network_create(const nn_graph *graph, const nn_weights *weights, const nn_options *options, nn_network **out,
-			    bm_error *err)
+bm_status nn_network_create(const nn_graph *graph, const nn_weights *weights, const nn_options *options,
+			    nn_network **out, bm_error *err)
 {
 	nn_network *network;
 	*out = NULL;
@@ -146,9 +148,11 @@ static bm_status check_weights(const nn_network *network, const nn_weights *weig
 					wanted *= (size_t)layer->kernel * (size_t)layer->kernel;
 			}
 			if (weight == NULL || weight->layer != i || weight->role != roles[k] || weight->count != wanted)
-				return base_fail(err, BM_ERR_USAGE,
-						 "layer '%s': its %s should have %zu values; the weights do not belong to this "
-						 "network", layer->name, nn_role_keras(roles[k]), wanted);
+				return base_fail(
+					err, BM_ERR_USAGE,
+					"layer '%s': its %s should have %zu values; the weights do not belong to this "
+					"network",
+					layer->name, nn_role_keras(roles[k]), wanted);
 		}
 	}
 	if (index != weights->count)
@@ -183,8 +187,8 @@ bm_status nn_network_store(nn_network *network, nn_weights *weights, bm_error *e
 /* ---- passes ---- */
 
 /* Between a tensor and [batch][height][width][channels]. */
-static bm_status convert_tensor(nn_network *network, const nn_tensor *tensor, bool to_keras, const float *from, float *to,
-				bm_error *err)
+static bm_status convert_tensor(nn_network *network, const nn_tensor *tensor, bool to_keras, const float *from,
+				float *to, bm_error *err)
 {
 	dnnl_memory_desc_t inside, outside;
 	nn_tensor_desc(network, tensor, tensor->batch, &inside);
@@ -313,7 +317,8 @@ static bm_status convert_parameter(nn_network *network, int index, bool to_keras
 				   bm_error *err)
 {
 	if (index < 0 || index >= network->slot_count)
-		return base_fail(err, BM_ERR_USAGE, "there is no parameter %d: the network has %d", index, network->slot_count);
+		return base_fail(err, BM_ERR_USAGE, "there is no parameter %d: the network has %d", index,
+				 network->slot_count);
 	const nn_slot *slot = &network->slots[index];
 	nn_op *op = &network->ops[slot->op];
 	int before = enter(network);
@@ -362,13 +367,13 @@ bm_status nn_network_output(nn_network *network, const char *layer, float *value
 	if (!intact(network, tensor))
 		return base_fail(err, BM_ERR_UNSUPPORTED,
 				 "the memory of layer '%s' was used again: set nn_options.keep_outputs", layer);
-	size_t wanted = (size_t)tensor->batch * (size_t)tensor->height * (size_t)tensor->width * (size_t)tensor->channels;
+	size_t wanted =
+		(size_t)tensor->batch * (size_t)tensor->height * (size_t)tensor->width * (size_t)tensor->channels;
 	if (count != wanted)
-		return base_fail(err, BM_ERR_USAGE, "layer '%s' has %zu values, but room for %zu was given", layer, wanted,
-				 count);
+		return base_fail(err, BM_ERR_USAGE, "layer '%s' has %zu values, but room for %zu was given", layer,
+				 wanted, count);
 	int before = enter(network);
-	bm_status status =
-		convert_tensor(network, tensor, true, nn_buffer_data(network, tensor->buffer), values, err);
+	bm_status status = convert_tensor(network, tensor, true, nn_buffer_data(network, tensor->buffer), values, err);
 	leave(before);
 	return status;
 }

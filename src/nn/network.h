@@ -11,21 +11,22 @@
 #include "nn/graph.h"
 
 typedef struct nn_options {
-	int batch;          /* images per pass */
-	int height, width;  /* of the input; channels come from the graph's weights */
+	int batch;	   /* images per pass */
+	int height, width; /* of the input; channels come from the graph's weights */
 	int channels;
-	bool training;      /* compile the backward pass for layers that are trainable */
-	int threads;        /* 0: one per core */
-	uint64_t seed;      /* of dropout */
+	bool training; /* compile the backward pass for layers that are trainable */
+	int threads;   /* 0: one per core */
+	uint64_t seed; /* of dropout */
 	/* For tests and pictures; both take more memory. */
-	bool keep_outputs;   /* no output's memory is used again: nn_network_output knows every layer that was not fused away */
+	bool keep_outputs; /* no output's memory is used again: nn_network_output knows every layer that was not fused away */
 	bool input_gradient; /* backward goes down to the images: nn_network_input_gradient */
 } nn_options;
 
 typedef struct nn_network nn_network;
 
 /* Copies what it needs of graph and weights. On success *out is the caller's (nn_network_free). */
-bm_status nn_network_create(const nn_graph *graph, const nn_weights *weights, const nn_options *options, nn_network **out, bm_error *err);
+bm_status nn_network_create(const nn_graph *graph, const nn_weights *weights, const nn_options *options,
+			    nn_network **out, bm_error *err);
 void nn_network_free(nn_network *network); /* NULL is allowed */
 
 /* Bytes that nn_network_create would take (activations, weights in their layouts, gradients, scratchpads; not the

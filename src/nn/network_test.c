@@ -52,8 +52,13 @@ static int set_up(void **state)
 	check_ok(nn_graph_infer(g, SIZE, SIZE, 3, err));
 	check_ok(nn_weights_create(g, &f->weights, err));
 	ref_fill(&f->weights, 1);
-	f->options = (nn_options){.batch = BATCH, .height = SIZE, .width = SIZE, .channels = 3, .training = true,
-				  .threads = 2, .seed = 5};
+	f->options = (nn_options){.batch = BATCH,
+				  .height = SIZE,
+				  .width = SIZE,
+				  .channels = 3,
+				  .training = true,
+				  .threads = 2,
+				  .seed = 5};
 	base_random random = base_random_make(2, 2);
 	for (int i = 0; i < PIXELS; i++)
 		f->images[i] = base_random_uniform(&random);
@@ -312,7 +317,8 @@ static void wrong_use(void **state)
 	assert_int_equal(nn_network_backward(network, f->gradient, &error), BM_ERR_USAGE);
 	check_ok(nn_network_forward(network, f->images, BATCH, true, 0, output, err));
 	check_ok(nn_network_backward(network, f->gradient, err));
-	assert_int_equal(nn_network_backward(network, f->gradient, &error), BM_ERR_USAGE); /* its activations are gone */
+	assert_int_equal(nn_network_backward(network, f->gradient, &error),
+			 BM_ERR_USAGE); /* its activations are gone */
 	nn_network_free(network);
 	nn_network_free(NULL);
 
@@ -399,12 +405,18 @@ static void description(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_bytes_again),     cmocka_unit_test(any_number_of_threads),
-		cmocka_unit_test(fused_equals_unfused), cmocka_unit_test(store_and_load),
-		cmocka_unit_test(keras_layout),         cmocka_unit_test(padding_stays_zero),
-		cmocka_unit_test(inside),               cmocka_unit_test(memory_estimate),
-		cmocka_unit_test(wrong_use),            cmocka_unit_test(no_memory),
-		cmocka_unit_test(not_a_number),         cmocka_unit_test(description),
+		cmocka_unit_test(same_bytes_again),
+		cmocka_unit_test(any_number_of_threads),
+		cmocka_unit_test(fused_equals_unfused),
+		cmocka_unit_test(store_and_load),
+		cmocka_unit_test(keras_layout),
+		cmocka_unit_test(padding_stays_zero),
+		cmocka_unit_test(inside),
+		cmocka_unit_test(memory_estimate),
+		cmocka_unit_test(wrong_use),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(not_a_number),
+		cmocka_unit_test(description),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -10,32 +10,44 @@ bm_status nn_dnnl_fail(bm_error *err, dnnl_status_t status, const char *layer, c
 {
 	switch (status) {
 	case dnnl_out_of_memory:
-		return base_fail(err, BM_ERR_MEMORY, "layer '%s': no memory for %s; use a smaller batch or image size", layer,
-				 what);
+		return base_fail(err, BM_ERR_MEMORY, "layer '%s': no memory for %s; use a smaller batch or image size",
+				 layer, what);
 	case dnnl_unimplemented:
-		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "layer '%s': oneDNN %d.%d.%d has no %s for this shape on this processor; change the layer's "
-				 "size", layer, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH, what);
+		return base_fail(
+			err, BM_ERR_UNSUPPORTED,
+			"layer '%s': oneDNN %d.%d.%d has no %s for this shape on this processor; change the layer's "
+			"size",
+			layer, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH, what);
 	default:
-		return base_fail(err, BM_ERR_INTERNAL, "layer '%s': oneDNN failed on %s (status %d): please report it", layer,
-				 what, (int)status);
+		return base_fail(err, BM_ERR_INTERNAL, "layer '%s': oneDNN failed on %s (status %d): please report it",
+				 layer, what, (int)status);
 	}
 }
 
 static const char *isa_name(void)
 {
 	switch (dnnl_get_effective_cpu_isa()) {
-	case dnnl_cpu_isa_sse41: return "sse41";
-	case dnnl_cpu_isa_avx: return "avx";
-	case dnnl_cpu_isa_avx2: return "avx2";
-	case dnnl_cpu_isa_avx2_vnni: return "avx2_vnni";
+	case dnnl_cpu_isa_sse41:
+		return "sse41";
+	case dnnl_cpu_isa_avx:
+		return "avx";
+	case dnnl_cpu_isa_avx2:
+		return "avx2";
+	case dnnl_cpu_isa_avx2_vnni:
+		return "avx2_vnni";
 	case dnnl_cpu_isa_avx512_mic:
-	case dnnl_cpu_isa_avx512_mic_4ops: return "avx512_mic";
-	case dnnl_cpu_isa_avx512_core: return "avx512_core";
-	case dnnl_cpu_isa_avx512_core_vnni: return "avx512_core_vnni";
-	case dnnl_cpu_isa_avx512_core_bf16: return "avx512_core_bf16";
-	case dnnl_cpu_isa_avx512_core_amx: return "avx512_core_amx";
-	default: return "generic";
+	case dnnl_cpu_isa_avx512_mic_4ops:
+		return "avx512_mic";
+	case dnnl_cpu_isa_avx512_core:
+		return "avx512_core";
+	case dnnl_cpu_isa_avx512_core_vnni:
+		return "avx512_core_vnni";
+	case dnnl_cpu_isa_avx512_core_bf16:
+		return "avx512_core_bf16";
+	case dnnl_cpu_isa_avx512_core_amx:
+		return "avx512_core_amx";
+	default:
+		return "generic";
 	}
 }
 
@@ -43,8 +55,8 @@ void nn_describe(char *buffer, size_t size)
 {
 	const dnnl_version_t *version = dnnl_version();
 	int threads = base_cores();
-	snprintf(buffer, size, "oneDNN %d.%d.%d, %s, %d thread%s", version->major, version->minor, version->patch, isa_name(),
-		 threads, threads == 1 ? "" : "s");
+	snprintf(buffer, size, "oneDNN %d.%d.%d, %s, %d thread%s", version->major, version->minor, version->patch,
+		 isa_name(), threads, threads == 1 ? "" : "s");
 }
 
 bm_status nn_engine_create(nn_network *network, bm_error *err)
@@ -67,14 +79,18 @@ void nn_tensor_desc(const nn_network *network, const nn_tensor *tensor, int batc
 		return;
 	}
 	dnnl_dims_t dims = {batch, tensor->channels, tensor->height, tensor->width};
-	dnnl_format_tag_t tag = tensor->layout == NN_PLANAR ? dnnl_nchw : network->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+	dnnl_format_tag_t tag = tensor->layout == NN_PLANAR ? dnnl_nchw
+				: network->lanes == 16	    ? dnnl_nChw16c
+							    : dnnl_nChw8c;
 	dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, tag);
 }
 
-static bm_status take_desc(nn_network *network, const char *layer, dnnl_primitive_desc_t desc, int *index, bm_error *err)
+static bm_status take_desc(nn_network *network, const char *layer, dnnl_primitive_desc_t desc, int *index,
+			   bm_error *err)
 {
-	bm_status status = base_grow(&network->primitives, &network->primitive_capacity, (size_t)network->primitive_count,
-				     sizeof *network->primitives, "the list of primitives", err);
+	bm_status status =
+		base_grow(&network->primitives, &network->primitive_capacity, (size_t)network->primitive_count,
+			  sizeof *network->primitives, "the list of primitives", err);
 	if (status != BM_OK) {
 		dnnl_primitive_desc_destroy(desc);
 		return status;
@@ -101,8 +117,8 @@ static dnnl_status_t user_scratchpad(dnnl_primitive_attr_t *attr, dnnl_post_ops_
 	return status;
 }
 
-bm_status nn_primitive_add(nn_network *network, const char *layer, const_dnnl_op_desc_t op_desc, dnnl_post_ops_t post_ops,
-			   int forward, int *index, bm_error *err)
+bm_status nn_primitive_add(nn_network *network, const char *layer, const_dnnl_op_desc_t op_desc,
+			   dnnl_post_ops_t post_ops, int forward, int *index, bm_error *err)
 {
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_primitive_desc_t desc = NULL;

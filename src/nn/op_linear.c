@@ -9,11 +9,12 @@ typedef struct linear_state {
 	bool dense, bias, relu, softmax;
 	bool zero_bias_gradient; /* a batch norm on batch statistics follows: it takes any bias out again, so the gradient is 0 */
 	int forward, backward_data, backward_weights; /* primitives, -1 when not needed */
-	int reorder_kernel, reorder_gradient;         /* kernel for backward_data, gradient of backward_weights; -1: same layout */
+	int reorder_kernel,
+		reorder_gradient; /* kernel for backward_data, gradient of backward_weights; -1: same layout */
 	dnnl_memory_desc_t kernel_desc, keras_desc;
 	size_t kernel, bias_at, kernel_gradient, bias_gradient; /* in the store */
-	int kernel_buffer, gradient_buffer;                     /* of the reorders */
-	int target;                                             /* buffer that backward_data writes */
+	int kernel_buffer, gradient_buffer;			/* of the reorders */
+	int target;						/* buffer that backward_data writes */
 	bool extra;
 	dnnl_dims_t strides, before, after; /* of a convolution: padding before and after */
 } linear_state;
@@ -25,7 +26,7 @@ static void plan_window(const nn_network *network, const nn_op *op, const nn_ten
 	int size[2] = {in->height, in->width}, out[2] = {layer->height, layer->width};
 	for (int axis = 0; axis < 2; axis++) {
 		int covered = (out[axis] - 1) * layer->stride + layer->kernel; /* pixels that the windows reach over */
-		int same = 0;                                                  /* padding before of "same" */
+		int same = 0;						       /* padding before of "same" */
 		if (layer->padding == 1) {
 			int total = covered - (size[axis] + 2 * zeros);
 			same = total > 0 ? total / 2 : 0;
@@ -72,7 +73,8 @@ static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, b
 	} else if (status == dnnl_success) {
 		dnnl_convolution_desc_t desc;
 		status = dnnl_convolution_forward_desc_init(&desc, kind, dnnl_convolution_direct, &src, &kernel,
-							    s->bias ? &bias : NULL, &dst, s->strides, s->before, s->after);
+							    s->bias ? &bias : NULL, &dst, s->strides, s->before,
+							    s->after);
 		if (status == dnnl_success)
 			result = nn_primitive_add(network, name, &desc, post_ops, -1, &s->forward, err);
 	}
@@ -131,7 +133,8 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	status = nn_parameter_add(network, op, op->main, NN_KERNEL, kernel_bytes / sizeof(float), &s->kernel,
 				  &s->kernel_gradient, err);
 	if (status == BM_OK && s->bias)
-		status = nn_parameter_add(network, op, op->main, NN_BIAS, bias_count, &s->bias_at, &s->bias_gradient, err);
+		status = nn_parameter_add(network, op, op->main, NN_BIAS, bias_count, &s->bias_at, &s->bias_gradient,
+					  err);
 	s->zero_bias_gradient = !s->relu && !s->softmax && before_batch_mean(network, op);
 	return status;
 }
@@ -152,8 +155,8 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 		result = nn_primitive_add(network, name, &desc, NULL, s->forward, &s->backward_weights, err);
 	} else {
 		dnnl_convolution_desc_t desc;
-		status = dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &src, &kernel, diff_bias,
-								     &dst, s->strides, s->before, s->after);
+		status = dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &src, &kernel,
+								     diff_bias, &dst, s->strides, s->before, s->after);
 		if (status != dnnl_success)
 			return nn_dnnl_fail(err, status, name, "a weight gradient");
 		result = nn_primitive_add(network, name, &desc, NULL, s->forward, &s->backward_weights, err);
@@ -262,7 +265,8 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 	float *gradient = nn_gradient(network, op->output);
 	bm_status status = BM_OK;
 	if (s->relu)
-		nn_relu_mask(nn_data(network, op, op->output), gradient, gradient, out->image_floats * (size_t)out->batch);
+		nn_relu_mask(nn_data(network, op, op->output), gradient, gradient,
+			     out->image_floats * (size_t)out->batch);
 	if (s->backward_weights >= 0) {
 		float *raw = s->gradient_buffer >= 0 ? nn_buffer_data(network, s->gradient_buffer)
 						     : nn_store_data(network, s->kernel_gradient);
@@ -274,7 +278,8 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 		};
 		status = nn_primitive_run(network, s->backward_weights, 4, args, err);
 		if (status == BM_OK && s->reorder_gradient >= 0) {
-			nn_arg move[] = {{DNNL_ARG_FROM, raw}, {DNNL_ARG_TO, nn_store_data(network, s->kernel_gradient)}};
+			nn_arg move[] = {{DNNL_ARG_FROM, raw},
+					 {DNNL_ARG_TO, nn_store_data(network, s->kernel_gradient)}};
 			status = nn_primitive_run(network, s->reorder_gradient, 2, move, err);
 		}
 	}
@@ -300,8 +305,8 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 }
 
 /* kernel [..][in][out] and bias with the batch norm behind them folded in: w g / sqrt(v + e), (b - m) g / sqrt(v + e) + beta. */
-static void fold(const nn_op *op, const nn_layer *norm, const nn_weights *weights, float *kernel, size_t count, float *bias,
-		 size_t units)
+static void fold(const nn_op *op, const nn_layer *norm, const nn_weights *weights, float *kernel, size_t count,
+		 float *bias, size_t units)
 {
 	const float *gamma = nn_weights_find(weights, op->norm, NN_GAMMA)->values;
 	const float *beta = nn_weights_find(weights, op->norm, NN_BETA)->values;
@@ -343,8 +348,8 @@ static bm_status linear_load(nn_network *network, nn_op *op, const nn_weights *w
 	return status;
 }
 
-static bm_status linear_convert(nn_network *network, nn_op *op, nn_role role, bool to_keras, const float *from, float *to,
-				bm_error *err)
+static bm_status linear_convert(nn_network *network, nn_op *op, nn_role role, bool to_keras, const float *from,
+				float *to, bm_error *err)
 {
 	const linear_state *s = op->state;
 	const nn_layer *layer = nn_op_layer(network, op->main);

@@ -10,11 +10,11 @@ typedef struct norm_state {
 	bool batch_statistics; /* in training; false: frozen, moving statistics always */
 	/* in the store, [channels padded] */
 	size_t gamma, beta, moving_mean, moving_variance, gamma_gradient, beta_gradient;
-	size_t mean, deviation;        /* that the last training pass used; 1 / sqrt(variance + epsilon) */
-	size_t scale, shift;           /* y = x * scale + shift in the last pass */
+	size_t mean, deviation;		/* that the last training pass used; 1 / sqrt(variance + epsilon) */
+	size_t scale, shift;		/* y = x * scale + shift in the last pass */
 	size_t sums, products, a, b, c; /* of the backward pass */
-	size_t partial;                /* doubles */
-	int target;                    /* buffer that gets d loss / d input; -1: not wanted */
+	size_t partial;			/* doubles */
+	int target;			/* buffer that gets d loss / d input; -1: not wanted */
 	bool extra;
 	int residual_target; /* -1: the output's own gradient buffer became the residual's, or it needs none */
 	bool residual_extra;
@@ -36,7 +36,8 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 		bm_status status =
 			nn_parameter_add(network, op, op->norm, NN_GAMMA, count, &s->gamma, &s->gamma_gradient, err);
 		if (status == BM_OK)
-			status = nn_parameter_add(network, op, op->norm, NN_BETA, count, &s->beta, &s->beta_gradient, err);
+			status = nn_parameter_add(network, op, op->norm, NN_BETA, count, &s->beta, &s->beta_gradient,
+						  err);
 		if (status != BM_OK)
 			return status;
 	} else {
@@ -76,7 +77,8 @@ static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *er
 				      nn_backward_time(network, &network->ops[residual->producer]));
 			kept = true;
 		} else {
-			status = nn_gradient_target(network, op, op->residual, &s->residual_target, &s->residual_extra, err);
+			status = nn_gradient_target(network, op, op->residual, &s->residual_target, &s->residual_extra,
+						    err);
 		}
 	}
 	if (status != BM_OK || !input->gradient)
@@ -103,7 +105,8 @@ static void prepare(nn_network *network, const nn_op *op, const norm_state *s, c
 		nn_channel_statistics(&s->view, x, (double *)nn_store_data(network, s->partial), mean, deviation);
 		for (size_t i = 0; i < count; i++) {
 			moving_mean[i] = moving_mean[i] * layer->momentum + mean[i] * (1.0f - layer->momentum);
-			moving_variance[i] = moving_variance[i] * layer->momentum + deviation[i] * (1.0f - layer->momentum);
+			moving_variance[i] =
+				moving_variance[i] * layer->momentum + deviation[i] * (1.0f - layer->momentum);
 		}
 	} else {
 		memcpy(mean, moving_mean, bytes);

@@ -8,7 +8,7 @@
 
 typedef struct pool_state {
 	int forward, backward; /* primitives */
-	int workspace;         /* buffer: where each maximum was; -1: none */
+	int workspace;	       /* buffer: where each maximum was; -1: none */
 	int target;
 	bool extra;
 	dnnl_alg_kind_t kind;
@@ -37,9 +37,9 @@ static bm_status window_plan(nn_network *network, nn_op *op, bm_error *err)
 	nn_tensor_desc(network, in, op->batch, &src);
 	nn_tensor_desc(network, &network->tensors[op->output], op->batch, &dst);
 	dnnl_pooling_desc_t desc;
-	dnnl_status_t status = dnnl_pooling_forward_desc_init(
-		&desc, op->gradient ? dnnl_forward_training : dnnl_forward_inference, s->kind, &src, &dst, s->strides,
-		s->kernel, s->before, s->after);
+	dnnl_status_t status =
+		dnnl_pooling_forward_desc_init(&desc, op->gradient ? dnnl_forward_training : dnnl_forward_inference,
+					       s->kind, &src, &dst, s->strides, s->kernel, s->before, s->after);
 	if (status != dnnl_success)
 		return nn_dnnl_fail(err, status, layer->name, "a pooling");
 	bm_status result = nn_primitive_add(network, layer->name, &desc, NULL, -1, &s->forward, err);
@@ -61,8 +61,8 @@ static bm_status window_plan_backward(nn_network *network, nn_op *op, bm_error *
 	nn_tensor_desc(network, &network->tensors[op->input], op->batch, &src);
 	nn_tensor_desc(network, &network->tensors[op->output], op->batch, &dst);
 	dnnl_pooling_desc_t desc;
-	dnnl_status_t status = dnnl_pooling_backward_desc_init(&desc, s->kind, &src, &dst, s->strides, s->kernel, s->before,
-							       s->after);
+	dnnl_status_t status =
+		dnnl_pooling_backward_desc_init(&desc, s->kind, &src, &dst, s->strides, s->kernel, s->before, s->after);
 	if (status != dnnl_success)
 		return nn_dnnl_fail(err, status, name, "a pooling gradient");
 	bm_status result = nn_primitive_add(network, name, &desc, NULL, s->forward, &s->backward, err);

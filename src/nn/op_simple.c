@@ -108,8 +108,9 @@ bm_status nn_network_input_gradient(nn_network *network, float *values, size_t c
 			op = &network->ops[i];
 	const nn_tensor *tensor = &network->tensors[op->output];
 	if (!op->gradient || !network->backward_done)
-		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "no gradient of the images: set nn_options.input_gradient and run a backward pass first");
+		return base_fail(
+			err, BM_ERR_UNSUPPORTED,
+			"no gradient of the images: set nn_options.input_gradient and run a backward pass first");
 	size_t area = (size_t)tensor->height * (size_t)tensor->width, channels = (size_t)tensor->channels;
 	size_t images = (size_t)tensor->batch;
 	if (count != images * area * channels)
@@ -229,8 +230,8 @@ const nn_op_class nn_relu_class = {
 static bm_status add_forward(nn_network *network, nn_op *op, bm_error *err)
 {
 	(void)err;
-	nn_add_arrays(nn_data(network, op, op->input), nn_data(network, op, op->residual), nn_data(network, op, op->output),
-		      output_floats(network, op), op->relu >= 0);
+	nn_add_arrays(nn_data(network, op, op->input), nn_data(network, op, op->residual),
+		      nn_data(network, op, op->output), output_floats(network, op), op->relu >= 0);
 	return BM_OK;
 }
 

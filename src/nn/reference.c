@@ -36,7 +36,8 @@ int ref_input(nn_graph *graph)
 
 int ref_rescale(nn_graph *graph, int in)
 {
-	return put(graph, (nn_layer){.type = NN_RESCALE, .scale = {2.0f, 0.5f, 3.0f}, .offset = {-1.0f, 0.25f, 0.5f}}, in, -1);
+	return put(graph, (nn_layer){.type = NN_RESCALE, .scale = {2.0f, 0.5f, 3.0f}, .offset = {-1.0f, 0.25f, 0.5f}},
+		   in, -1);
 }
 
 int ref_pad(nn_graph *graph, int in, int padding)
@@ -46,13 +47,20 @@ int ref_pad(nn_graph *graph, int in, int padding)
 
 int ref_conv(nn_graph *graph, int in, int units, int kernel, int stride, int same)
 {
-	return put(graph, (nn_layer){.type = NN_CONV, .units = units, .kernel = kernel, .stride = stride, .padding = same,
-				     .bias = true}, in, -1);
+	return put(graph,
+		   (nn_layer){.type = NN_CONV,
+			      .units = units,
+			      .kernel = kernel,
+			      .stride = stride,
+			      .padding = same,
+			      .bias = true},
+		   in, -1);
 }
 
 int ref_conv_no_bias(nn_graph *graph, int in, int units, int kernel, int stride, int same)
 {
-	return put(graph, (nn_layer){.type = NN_CONV, .units = units, .kernel = kernel, .stride = stride, .padding = same}, in,
+	return put(graph,
+		   (nn_layer){.type = NN_CONV, .units = units, .kernel = kernel, .stride = stride, .padding = same}, in,
 		   -1);
 }
 
@@ -104,9 +112,10 @@ void ref_fill(nn_weights *weights, uint64_t seed)
 		double fan = weight->rank == 1 ? 1.0 : (double)weight->count / weight->shape[weight->rank - 1];
 		for (size_t k = 0; k < weight->count; k++) {
 			float u = base_random_range(&random, -1.0f, 1.0f);
-			weight->values[k] = weight->role == NN_KERNEL                                        ? u * (float)(1.7 / sqrt(fan))
-					    : weight->role == NN_GAMMA || weight->role == NN_MOVING_VARIANCE ? 1.0f + 0.6f * u
-													     : 0.5f * u;
+			weight->values[k] = weight->role == NN_KERNEL ? u * (float)(1.7 / sqrt(fan))
+					    : weight->role == NN_GAMMA || weight->role == NN_MOVING_VARIANCE
+						    ? 1.0f + 0.6f * u
+						    : 0.5f * u;
 		}
 	}
 }
@@ -129,7 +138,8 @@ size_t ref_size(const ref_pass *pass, int layer)
 static size_t at(const nn_layer *shape, int n, int y, int x, int c)
 {
 	return (((size_t)n * (size_t)shape->height + (size_t)y) * (size_t)shape->width + (size_t)x) *
-		       (size_t)shape->channels + (size_t)c;
+		       (size_t)shape->channels +
+	       (size_t)c;
 }
 
 static const double *weight(const ref_pass *pass, int layer, nn_role role)
@@ -157,13 +167,15 @@ static void conv(ref_pass *pass, int layer, const nn_layer *in, const double *x,
 					double sum = bias == NULL ? 0.0 : bias[o];
 					for (int ky = 0; ky < l->kernel; ky++)
 						for (int kx = 0; kx < l->kernel; kx++) {
-							int iy = oy * l->stride + ky - top, ix = ox * l->stride + kx - left;
+							int iy = oy * l->stride + ky - top,
+							    ix = ox * l->stride + kx - left;
 							if (iy < 0 || ix < 0 || iy >= in->height || ix >= in->width)
 								continue;
 							for (int c = 0; c < in->channels; c++)
 								sum += x[at(in, n, iy, ix, c)] *
-								       kernel[((ky * l->kernel + kx) * in->channels + c) *
-											      l->units + o];
+								       kernel[((ky * l->kernel + kx) * in->channels +
+									       c) * l->units +
+									      o];
 						}
 					y[at(l, n, oy, ox, o)] = sum;
 				}
@@ -206,7 +218,8 @@ static void pool(ref_pass *pass, int layer, const nn_layer *in, const double *x,
 					double best = -INFINITY, sum = 0.0;
 					for (int ky = 0; ky < l->kernel; ky++)
 						for (int kx = 0; kx < l->kernel; kx++) {
-							double v = x[at(in, n, oy * l->stride + ky, ox * l->stride + kx, c)];
+							double v = x[at(in, n, oy * l->stride + ky, ox * l->stride + kx,
+									c)];
 							best = v > best ? v : best;
 							sum += v / (l->kernel * l->kernel);
 						}
@@ -261,7 +274,9 @@ static void dropout(ref_pass *pass, int layer, const double *x, double *y)
 	base_random random = base_random_make(pass->seed, base_random_mix(name, pass->step));
 	assert(l->flat);
 	for (size_t i = 0; i < ref_size(pass, layer); i++)
-		y[i] = !pass->training ? x[i] : base_random_uniform(&random) < l->rate ? 0.0 : x[i] / (1.0 - (double)l->rate);
+		y[i] = !pass->training				? x[i]
+		       : base_random_uniform(&random) < l->rate ? 0.0
+								: x[i] / (1.0 - (double)l->rate);
 }
 
 static void compute(ref_pass *pass, int layer, const double *images)
@@ -323,7 +338,8 @@ ref_pass ref_forward(const nn_graph *graph, const nn_weights *weights, const dou
 		     uint64_t seed, uint64_t step)
 {
 	size_t layers = (size_t)graph->count;
-	ref_pass pass = {.graph = graph, .weights = weights, .batch = batch, .training = training, .seed = seed, .step = step};
+	ref_pass pass = {
+		.graph = graph, .weights = weights, .batch = batch, .training = training, .seed = seed, .step = step};
 	pass.outputs = calloc(layers, sizeof *pass.outputs);
 	pass.means = calloc(layers, sizeof *pass.means);
 	pass.variances = calloc(layers, sizeof *pass.variances);

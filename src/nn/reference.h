@@ -26,12 +26,12 @@ void ref_fill(nn_weights *weights, uint64_t seed);
 typedef struct ref_pass {
 	const nn_graph *graph;
 	const nn_weights *weights;
-	double *values;               /* [weights->total]: the weights, of the pass' own */
+	double *values; /* [weights->total]: the weights, of the pass' own */
 	int batch;
 	bool training;
 	uint64_t seed, step;
-	double **outputs;             /* [layers]: [batch][height][width][channels]; the last layer's softmax is left out */
-	double **means, **variances;  /* [layers]: of the batch, for trainable batch norms in training */
+	double **outputs; /* [layers]: [batch][height][width][channels]; the last layer's softmax is left out */
+	double **means, **variances; /* [layers]: of the batch, for trainable batch norms in training */
 } ref_pass;
 /* images: [batch][height][width][channels]. Asserts that there is memory. */
 ref_pass ref_forward(const nn_graph *graph, const nn_weights *weights, const double *images, int batch, bool training,

@@ -8,7 +8,8 @@
 
 const char *nn_role_keras(nn_role role)
 {
-	static const char *const names[NN_ROLE_COUNT] = {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"};
+	static const char *const names[NN_ROLE_COUNT] = {"kernel", "bias",	  "gamma",
+							 "beta",   "moving_mean", "moving_variance"};
 	return (unsigned)role < NN_ROLE_COUNT ? names[role] : "?";
 }
 
@@ -201,7 +202,8 @@ void nn_weights_initialize(const nn_graph *graph, nn_weights *weights, int first
 		const char *name = graph->layers[weight->layer].name;
 		base_random random = base_random_make(seed, base_hash_bytes(name, strlen(name)).low);
 		double area = weight->rank == 4 ? (double)weight->shape[0] * weight->shape[1] : 1.0;
-		double fan_in = area * weight->shape[weight->rank - 2], fan_out = area * weight->shape[weight->rank - 1];
+		double fan_in = area * weight->shape[weight->rank - 2],
+		       fan_out = area * weight->shape[weight->rank - 1];
 		if (kernels == NN_HE_NORMAL) {
 			float deviation = (float)sqrt(2.0 / fan_out);
 			for (size_t k = 0; k < weight->count; k++)

@@ -33,8 +33,8 @@ static void scaled(const int *wanted, const int *least, int count, double factor
 	}
 }
 
-bool train_budget_fit(const train_cost *costs, const int *wanted, const int *least, int count, double seconds, double growth,
-		      int *epochs)
+bool train_budget_fit(const train_cost *costs, const int *wanted, const int *least, int count, double seconds,
+		      double growth, int *epochs)
 {
 	memcpy(epochs, least, (size_t)count * sizeof *epochs);
 	if (train_budget_total(costs, least, count) > seconds)

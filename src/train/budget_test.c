@@ -31,7 +31,8 @@ static void test_fits_and_keeps_ratios(void **unused)
 		}
 		if (seconds > 700) {
 			const double share = (double)epochs[2] / wanted[2];
-			assert_true(epochs[0] >= (int)(wanted[0] * (share - 0.35)) && epochs[0] <= (int)(wanted[0] * (share + 0.35)));
+			assert_true(epochs[0] >= (int)(wanted[0] * (share - 0.35)) &&
+				    epochs[0] <= (int)(wanted[0] * (share + 0.35)));
 		}
 	}
 }

@@ -51,15 +51,33 @@ static const struct {
 	size_t offset;
 	enum { AN_INT, A_SIZE, A_U64, A_DOUBLE, A_BOOL } kind;
 } members[] = {
-#define MEMBER(name, kind) {#name, offsetof(train_state, name), kind}
-	MEMBER(stage, AN_INT), MEMBER(epoch, AN_INT), MEMBER(batch, A_SIZE), MEMBER(step, A_U64), MEMBER(cycle_step, A_U64),
+#define MEMBER(name, kind)                               \
+	{                                                \
+#name, offsetof(train_state, name), kind \
+	}
+	MEMBER(stage, AN_INT),
+	MEMBER(epoch, AN_INT),
+	MEMBER(batch, A_SIZE),
+	MEMBER(step, A_U64),
+	MEMBER(cycle_step, A_U64),
 	{"cycle_anchor", offsetof(train_state, cycle.anchor), A_DOUBLE},
 	{"cycle_anchor_step", offsetof(train_state, cycle.anchor_step), A_U64},
 	{"cycle_total", offsetof(train_state, cycle.total), A_U64},
-	MEMBER(optimizer_step, A_U64), MEMBER(loss_sum, A_DOUBLE), MEMBER(correct, A_SIZE), MEMBER(seen, A_SIZE), MEMBER(epoch_seconds, A_DOUBLE),
-	MEMBER(seconds, A_DOUBLE), MEMBER(rate_factor, A_DOUBLE), MEMBER(plateau_best, A_DOUBLE), MEMBER(plateau_wait, AN_INT),
-	MEMBER(stop_wait, AN_INT), MEMBER(stage_over, A_BOOL), MEMBER(have_best, A_BOOL), MEMBER(best_epoch, AN_INT),
-	MEMBER(best_accuracy, A_DOUBLE), MEMBER(best_loss, A_DOUBLE),
+	MEMBER(optimizer_step, A_U64),
+	MEMBER(loss_sum, A_DOUBLE),
+	MEMBER(correct, A_SIZE),
+	MEMBER(seen, A_SIZE),
+	MEMBER(epoch_seconds, A_DOUBLE),
+	MEMBER(seconds, A_DOUBLE),
+	MEMBER(rate_factor, A_DOUBLE),
+	MEMBER(plateau_best, A_DOUBLE),
+	MEMBER(plateau_wait, AN_INT),
+	MEMBER(stop_wait, AN_INT),
+	MEMBER(stage_over, A_BOOL),
+	MEMBER(have_best, A_BOOL),
+	MEMBER(best_epoch, AN_INT),
+	MEMBER(best_accuracy, A_DOUBLE),
+	MEMBER(best_loss, A_DOUBLE),
 #undef MEMBER
 };
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "sizes are stored as 64 bits");
@@ -144,8 +162,9 @@ static json_t *epochs_to_json(const train_history *history)
 	json_t *list = json_array();
 	for (size_t i = 0; i < history->count; i++) {
 		const train_epoch *e = &history->epochs[i];
-		json_t *row = json_pack("[i,i,f,f,f,f,f,f,f,f]", e->stage, e->epoch, e->loss, e->accuracy, e->val_loss, e->val_accuracy,
-					e->learning_rate, e->seconds, e->ms_per_step, e->images_per_second);
+		json_t *row =
+			json_pack("[i,i,f,f,f,f,f,f,f,f]", e->stage, e->epoch, e->loss, e->accuracy, e->val_loss,
+				  e->val_accuracy, e->learning_rate, e->seconds, e->ms_per_step, e->images_per_second);
 		if (json_array_append_new(list, row) != 0) {
 			json_decref(list);
 			return NULL;
@@ -159,10 +178,12 @@ static bm_status epochs_from_json(json_t *list, train_history *history, bool *fi
 	size_t i;
 	json_t *row;
 	*fits = json_is_array(list);
-	json_array_foreach(list, i, row) {
+	json_array_foreach(list, i, row)
+	{
 		train_epoch e = {0};
-		*fits = *fits && json_unpack(row, "[i,i,F,F,F,F,F,F,F,F]", &e.stage, &e.epoch, &e.loss, &e.accuracy, &e.val_loss,
-					     &e.val_accuracy, &e.learning_rate, &e.seconds, &e.ms_per_step, &e.images_per_second) == 0;
+		*fits = *fits && json_unpack(row, "[i,i,F,F,F,F,F,F,F,F]", &e.stage, &e.epoch, &e.loss, &e.accuracy,
+					     &e.val_loss, &e.val_accuracy, &e.learning_rate, &e.seconds, &e.ms_per_step,
+					     &e.images_per_second) == 0;
 		if (!*fits)
 			return BM_OK;
 		bm_status status = train_history_add(history, &e, err);
@@ -178,8 +199,8 @@ static json_t *model_to_json(const model *m)
 	for (int i = 0; i < m->options.classes; i++)
 		if (json_array_append_new(names, json_string(m->class_names[i])) != 0)
 			break;
-	return json_pack("{s:f,s:i,s:i,s:i,s:o}", "width", m->options.width, "image_size", m->options.image_size, "channels",
-			 m->options.channels, "head", (int)m->options.head, "classes", names);
+	return json_pack("{s:f,s:i,s:i,s:i,s:o}", "width", m->options.width, "image_size", m->options.image_size,
+			 "channels", m->options.channels, "head", (int)m->options.head, "classes", names);
 }
 
 static char *text_make(const trainer *t, bm_error *err)
@@ -190,13 +211,15 @@ static char *text_make(const trainer *t, bm_error *err)
 	json_t *costs = json_array(), *stopped = json_array();
 	int failed = 0;
 	for (int i = 0; i < TRAIN_STAGES_MAX; i++) {
-		failed |= json_array_append_new(costs, json_pack("[f,I,f,f]", t->costs[i].step, (json_int_t)t->costs[i].steps,
-								 t->costs[i].validation, t->costs[i].once));
+		failed |= json_array_append_new(costs,
+						json_pack("[f,I,f,f]", t->costs[i].step, (json_int_t)t->costs[i].steps,
+							  t->costs[i].validation, t->costs[i].once));
 		failed |= json_array_append_new(stopped, json_boolean(t->history->early_stopped[i]));
 	}
-	json_t *root = json_pack("{s:s,s:o,s:o,s:I,s:i,s:f,s:o,s:o,s:o,s:o,s:i,s:i,s:o}", "plan", plan, "model", model_to_json(t->m), "data",
-				 hash_to_json(t->data_hash), "seed", (json_int_t)t->options->seed, "threads", t->threads, "budget",
-				 t->budget, "costs", costs, "early_stopped", stopped, "state", state_to_json(&t->state), "history",
+	json_t *root = json_pack("{s:s,s:o,s:o,s:I,s:i,s:f,s:o,s:o,s:o,s:o,s:i,s:i,s:o}", "plan", plan, "model",
+				 model_to_json(t->m), "data", hash_to_json(t->data_hash), "seed",
+				 (json_int_t)t->options->seed, "threads", t->threads, "budget", t->budget, "costs",
+				 costs, "early_stopped", stopped, "state", state_to_json(&t->state), "history",
 				 epochs_to_json(t->history), "best_stage", t->history->best_stage, "best_epoch",
 				 t->history->best_epoch, "frozen", hash_to_json(t->frozen));
 	char *dump = root && !failed ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
@@ -256,12 +279,14 @@ bm_status train_checkpoint_write(trainer *t, bm_error *err)
 			goto end;
 		for (int i = 0; i < count; i++)
 			if (changes(t->m, i))
-				pieces[used++] = (train_piece){TRAIN_WEIGHTS, t->m->weights.items[i].values, t->m->weights.items[i].count};
+				pieces[used++] = (train_piece){TRAIN_WEIGHTS, t->m->weights.items[i].values,
+							       t->m->weights.items[i].count};
 		pieces[used++] = (train_piece){TRAIN_MOMENT_M, moments.m, moments.count};
 		pieces[used++] = (train_piece){TRAIN_MOMENT_V, moments.v, moments.count};
 		for (int i = 0; t->ema.items && i < count; i++)
 			if (changes(t->m, i))
-				pieces[used++] = (train_piece){TRAIN_EMA, t->ema.items[i].values, t->ema.items[i].count};
+				pieces[used++] =
+					(train_piece){TRAIN_EMA, t->ema.items[i].values, t->ema.items[i].count};
 	}
 	status = train_checkpoint_path(t, &path, err);
 	if (status != BM_OK)
@@ -284,8 +309,11 @@ end:
 
 static bm_status differs(const char *what, bm_error *err)
 {
-	return base_fail(err, BM_ERR_USAGE, "cannot resume: the checkpoint belongs to another %s; start anew without --resume, in another run "
-					    "folder to keep what this one holds", what);
+	return base_fail(
+		err, BM_ERR_USAGE,
+		"cannot resume: the checkpoint belongs to another %s; start anew without --resume, in another run "
+		"folder to keep what this one holds",
+		what);
 }
 
 /* A plan under a time budget has the epochs that were found for it: they are no part of what was asked for. */
@@ -311,14 +339,16 @@ static bm_status read_text(trainer *t, const json_t *root, const char *path, bm_
 {
 	const json_t *costs = json_object_get(root, "costs"), *stopped = json_object_get(root, "early_stopped");
 	const char *plan_text = json_string_value(json_object_get(root, "plan"));
-	const char *data = json_string_value(json_object_get(root, "data")), *frozen = json_string_value(json_object_get(root, "frozen"));
+	const char *data = json_string_value(json_object_get(root, "data")),
+		   *frozen = json_string_value(json_object_get(root, "frozen"));
 	base_hash data_hash = {0};
 	train_plan plan;
 	bool fits = true, same = false;
 	json_t *is = model_to_json(t->m);
 	const bool same_model = json_equal(is, json_object_get(root, "model"));
 	json_decref(is);
-	if (!plan_text || !data || !base_hash_parse(data, &data_hash) || !frozen || !base_hash_parse(frozen, &t->frozen))
+	if (!plan_text || !data || !base_hash_parse(data, &data_hash) || !frozen ||
+	    !base_hash_parse(frozen, &t->frozen))
 		goto odd;
 	if (!same_model)
 		return differs("model (width, image size, channels, head or classes)", err);
@@ -343,19 +373,23 @@ static bm_status read_text(trainer *t, const json_t *root, const char *path, bm_
 	t->history->best_epoch = (int)json_integer_value(json_object_get(root, "best_epoch"));
 	for (size_t i = 0; i < TRAIN_STAGES_MAX; i++) {
 		json_int_t steps = 0;
-		fits = fits && json_unpack(json_array_get(costs, i), "[F,I,F,F]", &t->costs[i].step, &steps, &t->costs[i].validation,
-					   &t->costs[i].once) == 0;
+		fits = fits && json_unpack(json_array_get(costs, i), "[F,I,F,F]", &t->costs[i].step, &steps,
+					   &t->costs[i].validation, &t->costs[i].once) == 0;
 		t->costs[i].steps = (size_t)steps;
 		t->history->early_stopped[i] = json_is_true(json_array_get(stopped, i));
 	}
 	const int threads = (int)json_integer_value(json_object_get(root, "threads"));
 	if (threads != t->threads)
-		base_warning(t->observer, "The checkpoint was made with %d threads, now there are %d: the figures may differ in the last digits",
+		base_warning(t->observer,
+			     "The checkpoint was made with %d threads, now there are %d: the figures may differ in the "
+			     "last digits",
 			     threads, t->threads);
-	if (fits && state_from_json(json_object_get(root, "state"), &t->state) && t->state.stage >= 0 && t->state.stage <= plan.count)
+	if (fits && state_from_json(json_object_get(root, "state"), &t->state) && t->state.stage >= 0 &&
+	    t->state.stage <= plan.count)
 		return BM_OK;
 odd:
-	return base_fail(err, BM_ERR_FORMAT, "the checkpoint '%s' lacks something; start the training anew, without --resume", path);
+	return base_fail(err, BM_ERR_FORMAT,
+			 "the checkpoint '%s' lacks something; start the training anew, without --resume", path);
 }
 
 static bm_status read_frozen(trainer *t, bm_error *err)
@@ -367,8 +401,10 @@ static bm_status read_frozen(trainer *t, bm_error *err)
 		status = train_file_open(&file, path, err);
 	if (status == BM_OK &&
 	    (file.counts[TRAIN_WEIGHTS] != t->m->weights.total || !base_hash_equal(file.hash, t->frozen)))
-		status = base_fail(err, BM_ERR_FORMAT, "'%s' does not belong to the checkpoint beside it; start the training anew, without "
-						       "--resume", path);
+		status = base_fail(err, BM_ERR_FORMAT,
+				   "'%s' does not belong to the checkpoint beside it; start the training anew, without "
+				   "--resume",
+				   path);
 	if (status == BM_OK)
 		memcpy(t->m->weights.storage, file.sections[TRAIN_WEIGHTS], t->m->weights.total * sizeof(float));
 	t->frozen_written = status == BM_OK;
@@ -388,7 +424,8 @@ static bool read_section(const trainer *t, const train_file *file, train_section
 		return false;
 	for (int i = 0; i < weights->count; i++)
 		if (changes(t->m, i)) {
-			memcpy(weights->items[i].values, file->sections[section] + at, weights->items[i].count * sizeof(float));
+			memcpy(weights->items[i].values, file->sections[section] + at,
+			       weights->items[i].count * sizeof(float));
 			at += weights->items[i].count;
 		}
 	return true;
@@ -444,8 +481,10 @@ bm_status train_checkpoint_read(trainer *t, bool *found, train_moments *moments,
 	if (fits)
 		status = read_moments(&file, t->state.optimizer_step, moments, err);
 	else
-		status = base_fail(err, BM_ERR_FORMAT, "the checkpoint '%s' holds other weights than this model has; start the training "
-						       "anew, without --resume", path);
+		status = base_fail(err, BM_ERR_FORMAT,
+				   "the checkpoint '%s' holds other weights than this model has; start the training "
+				   "anew, without --resume",
+				   path);
 end:
 	json_decref(root);
 	train_file_close(&file);

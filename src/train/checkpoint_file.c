@@ -56,8 +56,8 @@ static void put(stream *s, const void *bytes, size_t size)
 	}
 }
 
-bm_status train_file_write(const char *path, const char *text, const train_piece *pieces, size_t piece_count, base_hash *hash,
-			   bm_error *err)
+bm_status train_file_write(const char *path, const char *text, const train_piece *pieces, size_t piece_count,
+			   base_hash *hash, bm_error *err)
 {
 	static const char zeros[ALIGNMENT];
 	header head = {.magic = MAGIC, .version = VERSION, .text_length = strlen(text)};
@@ -83,7 +83,8 @@ bm_status train_file_write(const char *path, const char *text, const train_piece
 	flush_block(&s);
 	s.failed |= fwrite(&s.hash, 1, sizeof s.hash, s.file) != sizeof s.hash;
 	if (s.failed)
-		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s; free some space or choose another folder", path, strerror(errno));
+		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s; free some space or choose another folder",
+				   path, strerror(errno));
 	else
 		status = base_writer_commit(&writer, err);
 	if (hash)
@@ -96,7 +97,8 @@ end:
 
 static bm_status damaged(const char *path, const char *why, bm_error *err)
 {
-	return base_fail(err, BM_ERR_FORMAT, "the checkpoint '%s' is damaged: %s; start the training anew, without --resume", path, why);
+	return base_fail(err, BM_ERR_FORMAT,
+			 "the checkpoint '%s' is damaged: %s; start the training anew, without --resume", path, why);
 }
 
 bm_status train_file_open(train_file *file, const char *path, bm_error *err)
@@ -114,8 +116,10 @@ bm_status train_file_open(train_file *file, const char *path, bm_error *err)
 	}
 	memcpy(&head, bytes, sizeof head);
 	if (head.version != VERSION) {
-		status = base_fail(err, BM_ERR_UNSUPPORTED, "the checkpoint '%s' has format %u, this program reads format %d; start the "
-							    "training anew, without --resume", path, head.version, VERSION);
+		status = base_fail(err, BM_ERR_UNSUPPORTED,
+				   "the checkpoint '%s' has format %u, this program reads format %d; start the "
+				   "training anew, without --resume",
+				   path, head.version, VERSION);
 		goto failed;
 	}
 	if (head.total != size) {

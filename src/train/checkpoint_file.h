@@ -18,8 +18,8 @@ typedef struct train_piece {
 } train_piece;
 
 /* Written whole or not at all. *hash may be NULL. */
-bm_status train_file_write(const char *path, const char *text, const train_piece *pieces, size_t piece_count, base_hash *hash,
-			   bm_error *err);
+bm_status train_file_write(const char *path, const char *text, const train_piece *pieces, size_t piece_count,
+			   base_hash *hash, bm_error *err);
 
 typedef struct train_file {
 	base_map map;

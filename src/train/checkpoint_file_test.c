@@ -36,8 +36,10 @@ static void write_sample(base_hash *hash)
 	bm_error err;
 	for (size_t i = 0; i < LARGE; i++)
 		values[i] = (float)i;
-	const train_piece pieces[] = {
-		{TRAIN_WEIGHTS, few, 3}, {TRAIN_WEIGHTS, values, LARGE}, {TRAIN_MOMENT_M, few, 2}, {TRAIN_EMA, values, 5}};
+	const train_piece pieces[] = {{TRAIN_WEIGHTS, few, 3},
+				      {TRAIN_WEIGHTS, values, LARGE},
+				      {TRAIN_MOMENT_M, few, 2},
+				      {TRAIN_EMA, values, 5}};
 	assert_int_equal(train_file_write(path, "{\"a\": 1}", pieces, 4, hash, &err), BM_OK);
 }
 

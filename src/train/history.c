@@ -79,7 +79,8 @@ bm_status train_history_write(const train_history *history, const char *path, bm
 	json_decref(stopped);
 	json_decref(root);
 	if (!text)
-		return base_fail(err, BM_ERR_MEMORY, "cannot write '%s': no memory, or a figure that is not finite", path);
+		return base_fail(err, BM_ERR_MEMORY, "cannot write '%s': no memory, or a figure that is not finite",
+				 path);
 	bm_status status = base_file_write(path, text, strlen(text), err);
 	free(text);
 	return status;
@@ -87,7 +88,9 @@ bm_status train_history_write(const train_history *history, const char *path, bm
 
 static bm_status damaged(bm_error *err, const char *path, const char *what)
 {
-	return base_fail(err, BM_ERR_FORMAT, "'%s' is not a training history: %s; train again, or take the file from a whole run", path, what);
+	return base_fail(err, BM_ERR_FORMAT,
+			 "'%s' is not a training history: %s; train again, or take the file from a whole run", path,
+			 what);
 }
 
 bm_status train_history_read(const char *path, train_history *history, bm_error *err)
@@ -125,7 +128,8 @@ bm_status train_history_read(const char *path, train_history *history, bm_error 
 		history->best_epoch = (int)json_integer_value(json_object_get(root, "best_epoch"));
 		history->seconds = json_number_value(json_object_get(root, "total_seconds"));
 		for (size_t i = 0; i < TRAIN_STAGES_MAX; i++)
-			history->early_stopped[i] = json_is_true(json_array_get(json_object_get(root, "early_stopped"), i));
+			history->early_stopped[i] =
+				json_is_true(json_array_get(json_object_get(root, "early_stopped"), i));
 	} else {
 		train_history_free(history);
 	}

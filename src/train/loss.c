@@ -13,8 +13,8 @@ static double clip(double p)
 	return p;
 }
 
-void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes, const float *class_weights,
-			 float smoothing, double *loss, float *gradient, int *correct)
+void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes,
+			 const float *class_weights, float smoothing, double *loss, float *gradient, int *correct)
 {
 	const double off = (double)smoothing / classes, on = 1.0 - (double)smoothing + off;
 	double sum = 0;

@@ -8,7 +8,7 @@
  * loss: mean over the batch of weight * -sum_c t_c log p_c, p clipped to [1e-7, 1 - 1e-7] as in Keras; t = (1 - s) onehot + s / classes.
  * gradient (may be NULL): d loss / d logits [count][classes]. correct: how many have their label as the (first) largest.
  * A loss that is not finite is returned as it is: the caller checks. */
-void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes, const float *class_weights,
-			 float smoothing, double *loss, float *gradient, int *correct);
+void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes,
+			 const float *class_weights, float smoothing, double *loss, float *gradient, int *correct);
 
 #endif

@@ -58,7 +58,8 @@ static void test_value_and_gradient(void **unused)
 			double loss;
 			int correct;
 			softmax(logits, p);
-			train_cross_entropy(p, labels, COUNT, CLASSES, class_weights, smoothings[s], &loss, gradient, &correct);
+			train_cross_entropy(p, labels, COUNT, CLASSES, class_weights, smoothings[s], &loss, gradient,
+					    &correct);
 			assert_true(fabs(loss - reference(logits, class_weights, (double)smoothings[s])) < 1e-6);
 			for (int i = 0; i < COUNT * CLASSES; i++) {
 				const double keep = logits[i], step = 1e-5;

@@ -8,8 +8,8 @@
 
 /* Seconds for one step: the mean of MEASURED steps behind a first that is not counted. */
 static bm_status measure_steps(model *m, const data_pack *pack, const data_split *split, const train_stage *stage,
-			       const train_options *options, int threads, const base_observer *observer, train_cost *cost,
-			       bm_error *err)
+			       const train_options *options, int threads, const base_observer *observer,
+			       train_cost *cost, bm_error *err)
 {
 	nn_network *network = NULL;
 	data_loader *loader = NULL;
@@ -46,11 +46,12 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 		}
 		double loss = 0;
 		if (status == BM_OK)
-			status = nn_network_forward(network, batch->images, batch->count, true, (uint64_t)i, probabilities, err);
+			status = nn_network_forward(network, batch->images, batch->count, true, (uint64_t)i,
+						    probabilities, err);
 		if (status != BM_OK)
 			break;
-		train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL, stage->label_smoothing,
-				    &loss, probabilities + outputs, NULL);
+		train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL,
+				    stage->label_smoothing, &loss, probabilities + outputs, NULL);
 		status = nn_network_backward(network, probabilities + outputs, err);
 		/* The learning rate is 0: what is measured stays finite whatever the stage's rate is. */
 		if (status == BM_OK)
@@ -74,7 +75,8 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 }
 
 static bm_status measure_validation(model *m, const data_pack *pack, const data_split *split, const train_stage *stage,
-				    bool mirror, int threads, const base_observer *observer, train_cost *cost, bm_error *err)
+				    bool mirror, int threads, const base_observer *observer, train_cost *cost,
+				    bm_error *err)
 {
 	model_predictor *predictor = NULL;
 	const size_t all = split->count[DATA_VALIDATION];
@@ -105,7 +107,8 @@ static bm_status measure_validation(model *m, const data_pack *pack, const data_
 }
 
 bm_status train_measure(model *m, const data_pack *pack, const data_split *split, const train_stage *stage, bool mirror,
-			const train_options *options, int threads, const base_observer *observer, train_cost *cost, bm_error *err)
+			const train_options *options, int threads, const base_observer *observer, train_cost *cost,
+			bm_error *err)
 {
 	const base_observer quiet = {.cancel = observer ? observer->cancel : NULL};
 	*cost = (train_cost){0};

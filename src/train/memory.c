@@ -32,7 +32,8 @@ bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_i
 	return BM_OK;
 }
 
-bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available, bm_error *err)
+bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available,
+			     bm_error *err)
 {
 	for (int i = first; i < plan->count; i++) {
 		train_stage stage = plan->stages[i];
@@ -56,15 +57,20 @@ bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t
 			if (status != BM_OK)
 				return status;
 			if (smaller <= available)
-				return base_fail(err, BM_ERR_MEMORY, "not enough memory for stage %d with a batch of %d at %d x %d: about %s "
-								     "are needed, %s are there; a batch of %d fits: use --batch %d, or free some memory",
-						 stage.number, batch, stage.image_size, stage.image_size, is, there, stage.batch,
-						 stage.batch);
+				return base_fail(
+					err, BM_ERR_MEMORY,
+					"not enough memory for stage %d with a batch of %d at %d x %d: about %s "
+					"are needed, %s are there; a batch of %d fits: use --batch %d, or free some "
+					"memory",
+					stage.number, batch, stage.image_size, stage.image_size, is, there, stage.batch,
+					stage.batch);
 		}
-		return base_fail(err, BM_ERR_MEMORY, "not enough memory for stage %d with a batch of %d at %d x %d: about %s are needed, %s "
-						     "are there, and not even a batch of 1 fits; free some memory, or use a smaller "
-						     "--image-size or --width",
-				 stage.number, batch, stage.image_size, stage.image_size, is, there);
+		return base_fail(
+			err, BM_ERR_MEMORY,
+			"not enough memory for stage %d with a batch of %d at %d x %d: about %s are needed, %s "
+			"are there, and not even a batch of 1 fits; free some memory, or use a smaller "
+			"--image-size or --width",
+			stage.number, batch, stage.image_size, stage.image_size, is, there);
 	}
 	return BM_OK;
 }

@@ -37,8 +37,8 @@ bm_status train_moments_take(trainer *t, train_moments *moments, bm_error *err)
 bm_status train_moments_give(trainer *t, const train_moments *moments, bm_error *err)
 {
 	if (moments->count != moment_total(t))
-		return base_fail(err, BM_ERR_FORMAT, "the optimiser's state has %zu values, the network %zu parameters", moments->count,
-				 moment_total(t));
+		return base_fail(err, BM_ERR_FORMAT, "the optimiser's state has %zu values, the network %zu parameters",
+				 moments->count, moment_total(t));
 	bm_status status = BM_OK;
 	size_t at = 0;
 	for (int i = 0; status == BM_OK && i < t->optimizer.count; i++) {

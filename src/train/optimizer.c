@@ -18,15 +18,15 @@
 #endif
 
 typedef struct adam_rates {
-	float keep;          /* 1 - learning rate * decay */
-	float alpha;         /* learning rate with the bias corrections */
-	float scale;         /* of the gradient, for clipping */
+	float keep;  /* 1 - learning rate * decay */
+	float alpha; /* learning rate with the bias corrections */
+	float scale; /* of the gradient, for clipping */
 	float one_minus_b1, one_minus_b2, epsilon;
 } adam_rates;
 
 FOR_EACH_PROCESSOR
-static void adam_block(float *restrict w, const float *restrict gradient, float *restrict m, float *restrict v, size_t n,
-		       adam_rates r)
+static void adam_block(float *restrict w, const float *restrict gradient, float *restrict m, float *restrict v,
+		       size_t n, adam_rates r)
 {
 	for (size_t i = 0; i < n; i++) {
 		const float g = gradient[i] * r.scale;
@@ -63,12 +63,14 @@ bm_status train_optimizer_create(nn_network *network, const train_optimizer_opti
 				 bm_error *err)
 {
 	*out = (train_optimizer){.options = *options, .count = nn_network_parameter_count(network)};
-	if (!(options->beta1 >= 0 && options->beta1 < 1 && options->beta2 >= 0 && options->beta2 < 1 && options->epsilon > 0 &&
-	      options->weight_decay >= 0 && options->clip_norm >= 0))
-		return base_fail(err, BM_ERR_USAGE, "optimiser: beta1 and beta2 must lie in [0, 1), epsilon above 0, weight decay "
-						    "and clip norm must not be negative");
+	if (!(options->beta1 >= 0 && options->beta1 < 1 && options->beta2 >= 0 && options->beta2 < 1 &&
+	      options->epsilon > 0 && options->weight_decay >= 0 && options->clip_norm >= 0))
+		return base_fail(err, BM_ERR_USAGE,
+				 "optimiser: beta1 and beta2 must lie in [0, 1), epsilon above 0, weight decay "
+				 "and clip norm must not be negative");
 	if (out->count < 1)
-		return base_fail(err, BM_ERR_USAGE, "optimiser: the network has nothing to train; make a layer trainable");
+		return base_fail(err, BM_ERR_USAGE,
+				 "optimiser: the network has nothing to train; make a layer trainable");
 	out->m = base_calloc((size_t)out->count, sizeof *out->m, "the optimiser's moments", err);
 	out->v = base_calloc((size_t)out->count, sizeof *out->v, "the optimiser's moments", err);
 	bool made = out->m && out->v;
@@ -118,7 +120,8 @@ static double gradient_norm(nn_network *network, int count, int threads)
 #pragma omp parallel for num_threads(threads) schedule(static) if (n > 1)
 			for (long b = 0; b < n; b++) {
 				const size_t at = (first + (size_t)b) * BLOCK;
-				partial[b] = square_sum(p->gradient + at, p->count - at < BLOCK ? p->count - at : BLOCK);
+				partial[b] =
+					square_sum(p->gradient + at, p->count - at < BLOCK ? p->count - at : BLOCK);
 			}
 			for (long b = 0; b < n; b++)
 				sum += partial[b];
@@ -149,7 +152,8 @@ bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float le
 		rates.scale = (float)((double)options->clip_norm / length);
 	for (int i = 0; i < o->count; i++) {
 		nn_parameter *p = nn_network_parameter(network, i);
-		rates.keep = p->role == NN_KERNEL ? (float)(1.0 - (double)learning_rate * (double)options->weight_decay) : 1.0f;
+		rates.keep = p->role == NN_KERNEL ? (float)(1.0 - (double)learning_rate * (double)options->weight_decay)
+						  : 1.0f;
 		const long blocks = (long)block_count(p->count);
 #pragma omp parallel for num_threads(options->threads) schedule(static) if (blocks > 1)
 		for (long b = 0; b < blocks; b++) {

@@ -8,22 +8,24 @@
 
 typedef struct train_optimizer_options {
 	float beta1, beta2, epsilon; /* Keras: 0.9, 0.999, 1e-7 */
-	float weight_decay;          /* 0: Adam */
-	float clip_norm;             /* global gradient norm is scaled down to this; 0: not */
+	float weight_decay;	     /* 0: Adam */
+	float clip_norm;	     /* global gradient norm is scaled down to this; 0: not */
 	int threads;
 } train_optimizer_options;
 
 typedef struct train_optimizer {
 	train_optimizer_options options;
-	int count;             /* parameters of the network */
-	float **m, **v;        /* [count][parameter.count], in the network's layout */
+	int count;	/* parameters of the network */
+	float **m, **v; /* [count][parameter.count], in the network's layout */
 	uint64_t step;
 } train_optimizer;
 
-bm_status train_optimizer_create(nn_network *network, const train_optimizer_options *options, train_optimizer *out, bm_error *err);
+bm_status train_optimizer_create(nn_network *network, const train_optimizer_options *options, train_optimizer *out,
+				 bm_error *err);
 void train_optimizer_free(train_optimizer *o);
 /* One step with this learning rate on the network's gradients; the caller then says nn_network_parameters_changed.
  * *norm (may be NULL): global gradient norm before clipping, f64-accumulated in a fixed order. */
-bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm, bm_error *err);
+bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm,
+			       bm_error *err);
 
 #endif

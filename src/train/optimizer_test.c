@@ -61,8 +61,12 @@ static void unmake(nn_network *network)
 
 static train_optimizer_options options_of(float decay, float clip, int threads)
 {
-	return (train_optimizer_options){
-		.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f, .weight_decay = decay, .clip_norm = clip, .threads = threads};
+	return (train_optimizer_options){.beta1 = 0.9f,
+					 .beta2 = 0.999f,
+					 .epsilon = 1e-7f,
+					 .weight_decay = decay,
+					 .clip_norm = clip,
+					 .threads = threads};
 }
 
 /* Adam as the header writes it, in double precision. */
@@ -100,8 +104,10 @@ static void check_against_reference(float decay, float clip)
 				v[p][i] += (g * g - v[p][i]) * (1 - 0.999);
 				if (p == 0)
 					w[p][i] -= rate * (double)decay * w[p][i];
-				w[p][i] -= rate * sqrt(1 - pow(0.999, t)) / (1 - pow(0.9, t)) * m[p][i] / (sqrt(v[p][i]) + 1e-7);
-				const double off = fabs(w[p][i] - (double)network.parameters[p].value[i]) / (1 + fabs(w[p][i]));
+				w[p][i] -= rate * sqrt(1 - pow(0.999, t)) / (1 - pow(0.9, t)) * m[p][i] /
+					   (sqrt(v[p][i]) + 1e-7);
+				const double off =
+					fabs(w[p][i] - (double)network.parameters[p].value[i]) / (1 + fabs(w[p][i]));
 				worst = off > worst ? off : worst;
 			}
 		assert_true(worst < 2e-6);
@@ -151,7 +157,8 @@ static void test_threads_do_not_matter(void **unused)
 		train_optimizer_free(&o);
 	}
 	for (int p = 0; p < PARAMETERS; p++)
-		assert_memory_equal(networks[0].parameters[p].value, networks[1].parameters[p].value, counts[p] * sizeof(float));
+		assert_memory_equal(networks[0].parameters[p].value, networks[1].parameters[p].value,
+				    counts[p] * sizeof(float));
 	unmake(&networks[0]);
 	unmake(&networks[1]);
 }

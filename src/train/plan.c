@@ -71,7 +71,8 @@ void train_plan_scratch(train_plan *plan, int image_size)
 			.bn_momentum = 0.95f,
 			.augmentation = augmentation,
 		};
-		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size, size);
+		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size,
+			 size);
 		plan->count++;
 	}
 	plan->stages[plan->count - 1].keep_best = true;

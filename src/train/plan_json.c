@@ -124,30 +124,39 @@ static bm_status check_stage(const train_stage *stage, int index, bm_error *err)
 			value = read_enum(at);
 		}
 		if (!(value >= f->low && value <= f->high + 1e-6))
-			return base_fail(err, BM_ERR_USAGE, "training plan: '%s' of stage %d is %g; it must lie between %g and %g",
+			return base_fail(err, BM_ERR_USAGE,
+					 "training plan: '%s' of stage %d is %g; it must lie between %g and %g",
 					 f->name, index + 1, value, f->low, f->high);
 	}
 	if (stage->part == MODEL_LAST_LAYERS && stage->last_layers < 1)
-		return base_fail(err, BM_ERR_USAGE, "training plan: stage %d trains the last layers, but 'last_layers' is %d; say how many",
-				 index + 1, stage->last_layers);
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"training plan: stage %d trains the last layers, but 'last_layers' is %d; say how many",
+			index + 1, stage->last_layers);
 	return BM_OK;
 }
 
 bm_status train_plan_check(const train_plan *plan, bm_error *err)
 {
 	if (plan->count < 1 || plan->count > TRAIN_STAGES_MAX)
-		return base_fail(err, BM_ERR_USAGE, "training plan: it has %d stages; it must have 1 to %d", plan->count, TRAIN_STAGES_MAX);
+		return base_fail(err, BM_ERR_USAGE, "training plan: it has %d stages; it must have 1 to %d",
+				 plan->count, TRAIN_STAGES_MAX);
 	if (!(plan->time_budget >= 0) || isinf(plan->time_budget))
-		return base_fail(err, BM_ERR_USAGE, "training plan: the time budget is %g s; it must be a number of seconds, or 0 for none",
-				 plan->time_budget);
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"training plan: the time budget is %g s; it must be a number of seconds, or 0 for none",
+			plan->time_budget);
 	for (int i = 0; i < plan->count; i++) {
 		bm_status status = check_stage(&plan->stages[i], i, err);
 		if (status != BM_OK)
 			return status;
 		for (int j = 0; j < i; j++)
 			if (plan->stages[j].number == plan->stages[i].number)
-				return base_fail(err, BM_ERR_USAGE, "training plan: stages %d and %d have the same 'number', %d; they would "
-								    "write the same file", j + 1, i + 1, plan->stages[i].number);
+				return base_fail(
+					err, BM_ERR_USAGE,
+					"training plan: stages %d and %d have the same 'number', %d; they would "
+					"write the same file",
+					j + 1, i + 1, plan->stages[i].number);
 	}
 	return BM_OK;
 }
@@ -185,7 +194,8 @@ static int name_index(const char *const *names, int count, const json_t *value)
 
 static bm_status misread(bm_error *err, int stage, const char *name, const char *wanted)
 {
-	return base_fail(err, BM_ERR_FORMAT, "training plan: '%s' of stage %d is missing or wrong; it must be %s", name, stage + 1, wanted);
+	return base_fail(err, BM_ERR_FORMAT, "training plan: '%s' of stage %d is missing or wrong; it must be %s", name,
+			 stage + 1, wanted);
 }
 
 static bm_status stage_from_json(const json_t *object, int index, train_stage *stage, bm_error *err)
@@ -201,7 +211,8 @@ static bm_status stage_from_json(const json_t *object, int index, train_stage *s
 		int whole = 0;
 		switch (f->kind) {
 		case WHOLE:
-			if (!json_is_integer(value) || json_integer_value(value) < -1000000000 || json_integer_value(value) > 1000000000)
+			if (!json_is_integer(value) || json_integer_value(value) < -1000000000 ||
+			    json_integer_value(value) > 1000000000)
 				return misread(err, index, f->name, "a whole number");
 			whole = (int)json_integer_value(value);
 			memcpy(at, &whole, sizeof whole);
@@ -249,9 +260,11 @@ bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err
 	const json_t *stages = json_object_get(root, "stages");
 	const json_t *weights = json_object_get(root, "class_weights"), *mirror = json_object_get(root, "mirror");
 	const json_t *budget = json_object_get(root, "time_budget");
-	if (!name || !json_is_array(stages) || !json_is_boolean(weights) || !json_is_boolean(mirror) || !json_is_number(budget))
-		status = base_fail(err, BM_ERR_FORMAT, "training plan: it needs 'name', 'stages', 'class_weights', 'mirror' and "
-						       "'time_budget' (seconds)");
+	if (!name || !json_is_array(stages) || !json_is_boolean(weights) || !json_is_boolean(mirror) ||
+	    !json_is_number(budget))
+		status = base_fail(err, BM_ERR_FORMAT,
+				   "training plan: it needs 'name', 'stages', 'class_weights', 'mirror' and "
+				   "'time_budget' (seconds)");
 	if (status == BM_OK && json_array_size(stages) > TRAIN_STAGES_MAX)
 		status = base_fail(err, BM_ERR_FORMAT, "training plan: it has %zu stages; at most %d are possible",
 				   json_array_size(stages), TRAIN_STAGES_MAX);

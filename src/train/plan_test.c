@@ -30,7 +30,8 @@ static void round_trip(const train_plan *plan)
 		assert_int_equal(a->schedule, b->schedule);
 		assert_int_equal(a->augmentation.flip, b->augmentation.flip);
 		assert_true(a->learning_rate == b->learning_rate && a->augmentation.shift == b->augmentation.shift);
-		assert_true(a->keep_best == b->keep_best && a->ema_decay == b->ema_decay && a->clip_norm == b->clip_norm);
+		assert_true(a->keep_best == b->keep_best && a->ema_decay == b->ema_decay &&
+			    a->clip_norm == b->clip_norm);
 	}
 	base_free(json);
 	base_free(again);
@@ -58,7 +59,12 @@ static void test_scratch_sizes(void **unused)
 	(void)unused;
 	static const struct {
 		int size, count, sizes[3];
-	} cases[] = {{160, 3, {96, 128, 160}}, {224, 3, {128, 192, 224}}, {96, 2, {64, 96}}, {64, 2, {32, 64}}, {32, 1, {32}}, {100, 3, {64, 96, 100}}};
+	} cases[] = {{160, 3, {96, 128, 160}},
+		     {224, 3, {128, 192, 224}},
+		     {96, 2, {64, 96}},
+		     {64, 2, {32, 64}},
+		     {32, 1, {32}},
+		     {100, 3, {64, 96, 100}}};
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		train_plan plan;
 		train_plan_scratch(&plan, cases[c].size);
@@ -93,15 +99,22 @@ static void test_bad_plans_are_named(void **unused)
 	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
 
 	static const char *const texts[] = {
-		"", "[]", "{\"name\": 3}",
+		"",
+		"[]",
+		"{\"name\": 3}",
 		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[{}]}",
-		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[{\"title\":\"t\",\"number\":\"one\"}]}",
-		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[1,2,3,4,5,6,7,8,9]}",
+		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[{\"title\":\"t\","
+		"\"number\":\"one\"}]}",
+		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[1,2,3,4,5,6,7,8,"
+		"9]}",
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		assert_int_equal(train_plan_from_json(texts[i], &plan, &err), BM_ERR_FORMAT);
-	assert_int_equal(train_plan_from_json("{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[]}", &plan, &err),
-			 BM_ERR_USAGE);
+	assert_int_equal(
+		train_plan_from_json(
+			"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[]}",
+			&plan, &err),
+		BM_ERR_USAGE);
 }
 
 int main(void)

@@ -44,7 +44,8 @@ static void samples(const trainer *t, const char *name, data_part part)
 	const size_t tests = t->split->count[DATA_TEST];
 	if (all + tests <= t->pack->count)
 		all += tests;
-	base_result(t->observer, "├── %s samples: %s (%.0f%%)", name, base_format_count((long long)t->split->count[part], number),
+	base_result(t->observer, "├── %s samples: %s (%.0f%%)", name,
+		    base_format_count((long long)t->split->count[part], number),
 		    100.0 * (double)t->split->count[part] / (double)(all > 0 ? all : 1));
 }
 
@@ -57,7 +58,8 @@ void train_print_configuration(const trainer *t)
 		const train_stage *s = &plan->stages[i], *before = i > 0 ? s - 1 : NULL;
 		size_t end = strlen(sizes);
 		if (!before || before->image_size != s->image_size)
-			snprintf(sizes + end, sizeof sizes - end, "%s%d x %d", before ? ", " : "", s->image_size, s->image_size);
+			snprintf(sizes + end, sizeof sizes - end, "%s%d x %d", before ? ", " : "", s->image_size,
+				 s->image_size);
 		end = strlen(batches);
 		if (!before || before->batch != s->batch)
 			snprintf(batches + end, sizeof batches - end, "%s%d", before ? ", " : "", s->batch);
@@ -107,7 +109,8 @@ void train_print_progress(const trainer *t, size_t batches, double seconds)
 	const train_state *s = &t->state;
 	char what[48], detail[96];
 	snprintf(what, sizeof what, "Epoch %d/%d", s->epoch + 1, stage_of(t)->epochs);
-	snprintf(detail, sizeof detail, "loss: %.4f - accuracy: %.4f", s->loss_sum / (double)(s->batch > 0 ? s->batch : 1),
+	snprintf(detail, sizeof detail, "loss: %.4f - accuracy: %.4f",
+		 s->loss_sum / (double)(s->batch > 0 ? s->batch : 1),
 		 (double)s->correct / (double)(s->seen > 0 ? s->seen : 1));
 	const base_progress progress = {
 		.what = what,
@@ -122,10 +125,10 @@ void train_print_progress(const trainer *t, size_t batches, double seconds)
 
 void train_print_epoch_end(const trainer *t, const train_epoch *e, size_t batches)
 {
-	base_result(t->observer, "%zu/%zu [==============================] - %.0fs %.0fms/step", batches, batches, e->seconds,
-		    e->ms_per_step);
-	base_result(t->observer, "loss: %.4f - accuracy: %.4f - val_loss: %.4f - val_accuracy: %.4f", e->loss, e->accuracy, e->val_loss,
-		    e->val_accuracy);
+	base_result(t->observer, "%zu/%zu [==============================] - %.0fs %.0fms/step", batches, batches,
+		    e->seconds, e->ms_per_step);
+	base_result(t->observer, "loss: %.4f - accuracy: %.4f - val_loss: %.4f - val_accuracy: %.4f", e->loss,
+		    e->accuracy, e->val_loss, e->val_accuracy);
 	base_result(t->observer, "%s", "");
 }
 
@@ -151,8 +154,9 @@ void train_print_summary(const trainer *t)
 	base_result(t->observer, "Final training accuracy: %.1f%%", 100 * last->accuracy);
 	base_result(t->observer, "Final validation accuracy: %.1f%%", 100 * last->val_accuracy);
 	if (best->stage == last->stage)
-		base_result(t->observer, "Best model saved at epoch: %d (val_accuracy: %.4f)", best->epoch, best->val_accuracy);
-	else
-		base_result(t->observer, "Best model saved at epoch: %d of stage %d (val_accuracy: %.4f)", best->epoch, best->stage,
+		base_result(t->observer, "Best model saved at epoch: %d (val_accuracy: %.4f)", best->epoch,
 			    best->val_accuracy);
+	else
+		base_result(t->observer, "Best model saved at epoch: %d of stage %d (val_accuracy: %.4f)", best->epoch,
+			    best->stage, best->val_accuracy);
 }

@@ -56,7 +56,8 @@ static int run(const char *folder, bool resume, long kill_at, int cancel_after_m
 	bm_error err = {0};
 	stop s = {.kill_at = kill_at};
 	const base_observer observer = {.self = &s, .progress = on_progress, .cancel = &s.cancel};
-	const train_options options = {.run_folder = folder, .seed = 21, .threads = 1, .resume = resume, .checkpoint_steps = 2};
+	const train_options options = {
+		.run_folder = folder, .seed = 21, .threads = 1, .resume = resume, .checkpoint_steps = 2};
 	fixture_model(&m, false);
 	the_plan(&plan);
 	if (cancel_after_ms == 0)
@@ -115,7 +116,8 @@ static void same_history(const char *a, const char *b)
 		snprintf(path, sizeof path, "%s/training_history.json", folders[i]);
 		assert_ok(train_history_read(path, &histories[i], err));
 		for (size_t e = 0; e < histories[i].count; e++)
-			histories[i].epochs[e].seconds = histories[i].epochs[e].ms_per_step = histories[i].epochs[e].images_per_second = 0;
+			histories[i].epochs[e].seconds = histories[i].epochs[e].ms_per_step =
+				histories[i].epochs[e].images_per_second = 0;
 	}
 	assert_int_equal(histories[0].count, histories[1].count);
 	assert_memory_equal(histories[0].epochs, histories[1].epochs, histories[0].count * sizeof(train_epoch));

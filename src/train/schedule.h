@@ -7,9 +7,9 @@
 /* Where the cycle stands. When the number of steps changes on the way, the rest of the cycle is stretched or squeezed from
  * where it is: the rate never jumps. */
 typedef struct train_cycle {
-	double anchor;        /* progress, in [0, 1], at anchor_step */
+	double anchor; /* progress, in [0, 1], at anchor_step */
 	uint64_t anchor_step;
-	uint64_t total;       /* steps; progress is 1 there */
+	uint64_t total; /* steps; progress is 1 there */
 } train_cycle;
 
 /* Progress in [0, 1] -> fraction of the peak: 1/25 at 0, 1 at 0.1, 0 (nearly) at 1; cosine both ways. */

@@ -7,7 +7,8 @@
 #include "train/state.h"
 
 #define PROGRESS_SECONDS 0.1
-#define EMA_STEPS 4 /* the average moves every so many steps: copying the weights out at each would cost time for nothing */
+#define EMA_STEPS \
+	4 /* the average moves every so many steps: copying the weights out at each would cost time for nothing */
 
 train_optimizer_options train_adam_options(const train_stage *stage, int threads)
 {
@@ -26,7 +27,8 @@ int train_validation_batch(const train_stage *stage)
 	return stage->image_size > 160 ? 16 : 32;
 }
 
-bm_status train_network_create(const model *m, const train_stage *stage, uint64_t seed, int threads, nn_network **out, bm_error *err)
+bm_status train_network_create(const model *m, const train_stage *stage, uint64_t seed, int threads, nn_network **out,
+			       bm_error *err)
 {
 	const nn_options options = {
 		.batch = stage->batch,
@@ -79,9 +81,11 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 	if (status == BM_OK)
 		status = train_optimizer_create(t->network, &adam, &t->optimizer, err);
 	if (status == BM_OK)
-		status = train_loader_create(t->m, t->pack, t->split, stage, t->options->seed, t->threads, &t->loader, err);
+		status = train_loader_create(t->m, t->pack, t->split, stage, t->options->seed, t->threads, &t->loader,
+					     err);
 	if (status == BM_OK)
-		status = model_predictor_create(t->m, train_validation_batch(stage), stage->image_size, t->threads, &t->predictor, err);
+		status = model_predictor_create(t->m, train_validation_batch(stage), stage->image_size, t->threads,
+						&t->predictor, err);
 	if (stage->ema_decay <= 0)
 		nn_weights_free(&t->ema);
 	else if (status == BM_OK && !t->ema.items)
@@ -125,10 +129,12 @@ static bm_status not_finite(const trainer *t, const char *what, double value, bm
 	const train_stage *stage = &t->plan->stages[t->state.stage];
 	char rate[32];
 	train_format_rate((double)stage->learning_rate / 10, rate);
-	return base_fail(err, BM_ERR_NUMERIC, "stage %d, epoch %d, step %zu: the %s is not finite (%g); training stopped, the last good "
-					      "checkpoint is kept in '%s/checkpoint'. Try a lower learning rate, for instance %s, and look "
-					      "at the images for damaged ones",
-			 stage->number, t->state.epoch + 1, t->state.batch + 1, what, value, t->options->run_folder, rate);
+	return base_fail(err, BM_ERR_NUMERIC,
+			 "stage %d, epoch %d, step %zu: the %s is not finite (%g); training stopped, the last good "
+			 "checkpoint is kept in '%s/checkpoint'. Try a lower learning rate, for instance %s, and look "
+			 "at the images for damaged ones",
+			 stage->number, t->state.epoch + 1, t->state.batch + 1, what, value, t->options->run_folder,
+			 rate);
 }
 
 static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_error *err)
@@ -138,11 +144,13 @@ static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_err
 	double loss = 0;
 	float norm = 0;
 	int correct = 0;
-	bm_status status = nn_network_forward(t->network, batch->images, batch->count, true, s->step, t->probabilities, err);
+	bm_status status =
+		nn_network_forward(t->network, batch->images, batch->count, true, s->step, t->probabilities, err);
 	if (status != BM_OK)
 		return status;
 	train_cross_entropy(t->probabilities, batch->labels, batch->count, t->m->options.classes,
-			    t->weighted ? t->class_weights : NULL, stage->label_smoothing, &loss, t->gradient, &correct);
+			    t->weighted ? t->class_weights : NULL, stage->label_smoothing, &loss, t->gradient,
+			    &correct);
 	if (!isfinite(loss))
 		return not_finite(t, "loss", loss, err);
 	status = nn_network_backward(t->network, t->gradient, err);
@@ -201,7 +209,9 @@ static bm_status train_pass(trainer *t, double *rate, bm_error *err)
 		if (status == BM_OK)
 			status = data_loader_next(t->loader, &batch, err);
 		if (status == BM_OK && !batch)
-			status = base_fail(err, BM_ERR_INTERNAL, "an epoch ended after %zu of %zu batches; please report this", s->batch, batches);
+			status = base_fail(err, BM_ERR_INTERNAL,
+					   "an epoch ended after %zu of %zu batches; please report this", s->batch,
+					   batches);
 		if (status == BM_OK)
 			status = learn(t, batch, rate, err);
 		const double now = base_now();
@@ -226,12 +236,12 @@ static bm_status validate(trainer *t, double *loss, double *accuracy, bm_error *
 	if (status == BM_OK)
 		status = model_predictor_update(t->predictor, t->ema.items ? &t->ema : &t->m->weights, err);
 	if (status == BM_OK)
-		status = model_predict_pack(t->predictor, t->pack, t->split->indices[DATA_VALIDATION], count, t->plan->mirror, &quiet,
-					    t->validation, err);
+		status = model_predict_pack(t->predictor, t->pack, t->split->indices[DATA_VALIDATION], count,
+					    t->plan->mirror, &quiet, t->validation, err);
 	if (status != BM_OK)
 		return status;
-	train_cross_entropy(t->validation, t->validation_labels, (int)count, t->m->options.classes, NULL, stage->label_smoothing, loss,
-			    NULL, &correct);
+	train_cross_entropy(t->validation, t->validation_labels, (int)count, t->m->options.classes, NULL,
+			    stage->label_smoothing, loss, NULL, &correct);
 	*accuracy = (double)correct / (double)count;
 	return isfinite(*loss) ? BM_OK : not_finite(t, "validation loss", *loss, err);
 }
@@ -243,8 +253,9 @@ static bm_status interrupted(trainer *t, bm_error *err)
 	bm_status status = train_checkpoint_write(t, err);
 	if (status != BM_OK)
 		return base_prefix(err, status, "stopped on request, but the checkpoint could not be written");
-	return base_fail(err, BM_ERR_CANCELLED, "stopped on request in stage %d, epoch %d, behind step %zu of %zu; all of it is kept in "
-						"'%s/checkpoint': the same command with --resume goes on from there",
+	return base_fail(err, BM_ERR_CANCELLED,
+			 "stopped on request in stage %d, epoch %d, behind step %zu of %zu; all of it is kept in "
+			 "'%s/checkpoint': the same command with --resume goes on from there",
 			 t->plan->stages[s->stage].number, s->epoch + 1, s->batch, data_loader_batches(t->loader),
 			 t->options->run_folder);
 }

@@ -11,23 +11,23 @@
 
 /* Where a training stands, down to the batch. All of it is in a checkpoint. */
 typedef struct train_state {
-	int stage;            /* index; plan->count: finished */
-	int epoch;            /* finished ones of this stage */
-	size_t batch;         /* finished ones of the running epoch */
-	uint64_t step;        /* of the whole training; numbers dropout masks */
-	uint64_t cycle_step;  /* of the stages with a one-cycle rate */
+	int stage;	     /* index; plan->count: finished */
+	int epoch;	     /* finished ones of this stage */
+	size_t batch;	     /* finished ones of the running epoch */
+	uint64_t step;	     /* of the whole training; numbers dropout masks */
+	uint64_t cycle_step; /* of the stages with a one-cycle rate */
 	train_cycle cycle;
 	uint64_t optimizer_step; /* set when a checkpoint is written */
-	double loss_sum;      /* over the running epoch's batches */
+	double loss_sum;	 /* over the running epoch's batches */
 	size_t correct, seen;
 	double epoch_seconds; /* of the running epoch, over all sittings */
-	double seconds;       /* of the whole training, at the checkpoint */
+	double seconds;	      /* of the whole training, at the checkpoint */
 	double rate_factor;   /* by reduce-on-plateau, in (0, 1] */
 	double plateau_best;  /* smallest validation loss */
 	int plateau_wait;
 	int stop_wait;
-	bool stage_over;      /* stopped early */
-	bool have_best;       /* of this stage */
+	bool stage_over; /* stopped early */
+	bool have_best;	 /* of this stage */
 	int best_epoch;
 	double best_accuracy, best_loss;
 } train_state;
@@ -51,12 +51,12 @@ typedef struct trainer {
 	bool weighted;
 	float class_weights[MODEL_CLASSES_MAX];
 	int *validation_labels; /* [split->count[DATA_VALIDATION]] */
-	float *validation;      /* probabilities [split->count[DATA_VALIDATION]][classes] */
-	base_hash data_hash;    /* of pack and split */
-	double budget;          /* seconds; 0: none */
+	float *validation;	/* probabilities [split->count[DATA_VALIDATION]][classes] */
+	base_hash data_hash;	/* of pack and split */
+	double budget;		/* seconds; 0: none */
 	train_cost costs[TRAIN_STAGES_MAX];
-	double begin;           /* base_now() of this sitting */
-	double earlier;         /* seconds of the sittings before */
+	double begin;	/* base_now() of this sitting */
+	double earlier; /* seconds of the sittings before */
 	bool resumed;
 
 	train_state state;
@@ -67,30 +67,32 @@ typedef struct trainer {
 	model_predictor *predictor;
 	train_optimizer optimizer;
 	float *probabilities, *gradient; /* [batch][classes] */
-	nn_weights ema;         /* .items NULL: none */
-	size_t last_checkpoint; /* state.batch of it */
-	base_hash frozen;       /* hash of the stage's start weights on the disk */
+	nn_weights ema;			 /* .items NULL: none */
+	size_t last_checkpoint;		 /* state.batch of it */
+	base_hash frozen;		 /* hash of the stage's start weights on the disk */
 	bool frozen_written;
 } trainer;
 
 /* stage.c */
 train_optimizer_options train_adam_options(const train_stage *stage, int threads);
 int train_validation_batch(const train_stage *stage);
-bm_status train_network_create(const model *m, const train_stage *stage, uint64_t seed, int threads, nn_network **out, bm_error *err);
+bm_status train_network_create(const model *m, const train_stage *stage, uint64_t seed, int threads, nn_network **out,
+			       bm_error *err);
 bm_status train_loader_create(const model *m, const data_pack *pack, const data_split *split, const train_stage *stage,
 			      uint64_t seed, int threads, data_loader **out, bm_error *err);
 bm_status train_stage_open(trainer *t, bm_error *err); /* compiles the stage that state.stage names, from m->weights */
 void train_stage_close(trainer *t);
-double train_rate(const trainer *t); /* of the next step */
+double train_rate(const trainer *t);		      /* of the next step */
 bm_status train_epoch_run(trainer *t, bm_error *err); /* from state.batch to the epoch's end, validation included */
-double train_seconds(const trainer *t); /* of the whole training */
+double train_seconds(const trainer *t);		      /* of the whole training */
 
 /* moments.c */
 bm_status train_moments_take(trainer *t, train_moments *moments, bm_error *err);
-bm_status train_moments_give(trainer *t, const train_moments *moments, bm_error *err); /* BM_ERR_FORMAT: they do not fit */
+bm_status train_moments_give(trainer *t, const train_moments *moments,
+			     bm_error *err); /* BM_ERR_FORMAT: they do not fit */
 void train_moments_free(train_moments *moments);
 bm_status train_ema_start(trainer *t, bm_error *err); /* a copy of m->weights */
-void train_ema_move(trainer *t, float decay);         /* towards m->weights */
+void train_ema_move(trainer *t, float decay);	      /* towards m->weights */
 
 /* checkpoint.c */
 bm_status train_checkpoint_write(trainer *t, bm_error *err);
@@ -103,7 +105,8 @@ bm_status train_checkpoint_path(const trainer *t, char **path, bm_error *err); /
 /* Bytes that a stage takes at most, the process as it stands not counted. Sets m's trainable flags. */
 bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_images, uint64_t *bytes, bm_error *err);
 /* BM_ERR_MEMORY, with the batch that fits, when a stage of the plan from `first` on needs more than `available` bytes. */
-bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available, bm_error *err);
+bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available,
+			     bm_error *err);
 
 /* print.c: the guide's lines */
 void train_print_configuration(const trainer *t);

@@ -22,12 +22,12 @@
 
 #define FIXTURE_SIDE 32
 
-#define assert_ok(call)                                                                                \
-	do {                                                                                           \
-		bm_error assert_err = {0};                                                             \
-		bm_error *err = &assert_err;                                                           \
-		if ((call) != BM_OK)                                                                   \
-			fail_msg("%s: %s", #call, assert_err.message);                                 \
+#define assert_ok(call)                                                \
+	do {                                                           \
+		bm_error assert_err = {0};                             \
+		bm_error *err = &assert_err;                           \
+		if ((call) != BM_OK)                                   \
+			fail_msg("%s: %s", #call, assert_err.message); \
 	} while (0)
 
 static char fixture_root[64];
@@ -62,16 +62,20 @@ typedef struct fixture_data {
 
 static inline void fixture_data_make(fixture_data *d, size_t train, size_t validation)
 {
-	const size_t each = train + 2 * validation, count = each * IMAGE_PHANTOM_CLASSES, area = FIXTURE_SIDE * FIXTURE_SIDE;
+	const size_t each = train + 2 * validation, count = each * IMAGE_PHANTOM_CLASSES,
+		     area = FIXTURE_SIDE * FIXTURE_SIDE;
 	*d = (fixture_data){0};
 	d->images = base_calloc(count, area, "test", NULL);
-	d->pack = (data_pack){.count = count, .side = FIXTURE_SIDE, .images = d->images, .class_count = IMAGE_PHANTOM_CLASSES};
+	d->pack = (data_pack){
+		.count = count, .side = FIXTURE_SIDE, .images = d->images, .class_count = IMAGE_PHANTOM_CLASSES};
 	d->pack.labels = base_calloc(count, sizeof(int), "test", NULL);
 	for (int p = 0; p < DATA_PART_COUNT; p++)
 		d->split.indices[p] = base_calloc(count, sizeof(size_t), "test", NULL);
 	for (size_t i = 0; i < count; i++) {
 		const size_t number = i / IMAGE_PHANTOM_CLASSES;
-		const data_part part = number < train ? DATA_TRAIN : number < train + validation ? DATA_VALIDATION : DATA_TEST;
+		const data_part part = number < train		     ? DATA_TRAIN
+				       : number < train + validation ? DATA_VALIDATION
+								     : DATA_TEST;
 		image slice = {0};
 		d->pack.labels[i] = (int)(i % IMAGE_PHANTOM_CLASSES);
 		assert_ok(image_phantom(5, d->pack.labels[i], number, FIXTURE_SIDE, &slice, err));
@@ -92,8 +96,11 @@ static inline void fixture_data_free(fixture_data *d)
 
 static inline void fixture_model_headed(model *m, bool from_scratch, model_head head)
 {
-	const model_options options = {
-		.width = 0.25, .image_size = FIXTURE_SIDE, .channels = 1, .head = head, .classes = IMAGE_PHANTOM_CLASSES};
+	const model_options options = {.width = 0.25,
+				       .image_size = FIXTURE_SIDE,
+				       .channels = 1,
+				       .head = head,
+				       .classes = IMAGE_PHANTOM_CLASSES};
 	assert_ok(model_create(&options, image_phantom_class_names, from_scratch, 3, m, err));
 }
 
@@ -128,8 +135,12 @@ static inline void fixture_progress(void *self, const base_progress *progress)
 static inline base_observer fixture_observer(fixture_ear *ear)
 {
 	*ear = (fixture_ear){0};
-	return (base_observer){.self = ear, .result = fixture_hear, .note = fixture_hear, .warning = fixture_hear,
-			       .progress = fixture_progress, .cancel = &ear->cancel};
+	return (base_observer){.self = ear,
+			       .result = fixture_hear,
+			       .note = fixture_hear,
+			       .warning = fixture_hear,
+			       .progress = fixture_progress,
+			       .cancel = &ear->cancel};
 }
 
 #endif

@@ -15,26 +15,26 @@ typedef enum train_schedule {
 } train_schedule;
 
 typedef struct train_stage {
-	char title[96];          /* "Training with frozen ResNet-50 base" */
-	int number;              /* as printed and in file names: best_model_stage<number>.keras */
+	char title[96]; /* "Training with frozen ResNet-50 base" */
+	int number;	/* as printed and in file names: best_model_stage<number>.keras */
 	int epochs;
 	model_part part;
-	int last_layers;         /* for MODEL_LAST_LAYERS */
+	int last_layers; /* for MODEL_LAST_LAYERS */
 	int image_size;
 	int batch;
 	train_schedule schedule;
-	float learning_rate;     /* peak */
-	float weight_decay;      /* > 0: AdamW */
+	float learning_rate; /* peak */
+	float weight_decay;  /* > 0: AdamW */
 	float label_smoothing;
 	float clip_norm;
 	data_augmentation augmentation;
-	int patience;            /* epochs without a better validation accuracy until the stage ends early; 0: never */
-	int plateau_patience;    /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
+	int patience; /* epochs without a better validation accuracy until the stage ends early; 0: never */
+	int plateau_patience; /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
 	float plateau_factor;
-	float bn_momentum;       /* of the trainable batch norms' moving statistics while this stage trains; 0: the layer's own (Keras: 0.99, which
+	float bn_momentum; /* of the trainable batch norms' moving statistics while this stage trains; 0: the layer's own (Keras: 0.99, which
 	                          * forgets the random beginning only after some 500 steps) */
-	float ema_decay;         /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
-	bool keep_best;          /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
+	float ema_decay; /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
+	bool keep_best; /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
 } train_stage;
 
 typedef struct train_plan {
@@ -42,8 +42,8 @@ typedef struct train_plan {
 	train_stage stages[TRAIN_STAGES_MAX];
 	int count;
 	bool class_weights;
-	bool mirror;         /* evaluate the mean of an image and its mirror image */
-	double time_budget;  /* seconds for training and validation together; 0: none. The step rate of every stage is measured first and the epochs
+	bool mirror; /* evaluate the mean of an image and its mirror image */
+	double time_budget; /* seconds for training and validation together; 0: none. The step rate of every stage is measured first and the epochs
 	                      * are scaled to fit; the plan with the epochs so found is what is saved and repeated */
 } train_plan;
 
@@ -58,11 +58,11 @@ bm_status train_plan_to_json(const train_plan *plan, char **json, bm_error *err)
 bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err);
 
 typedef struct train_epoch {
-	int stage;  /* number */
-	int epoch;  /* 1.. within the stage */
-	double loss, accuracy;         /* of the training pass (augmented, dropout on) */
+	int stage;	       /* number */
+	int epoch;	       /* 1.. within the stage */
+	double loss, accuracy; /* of the training pass (augmented, dropout on) */
 	double val_loss, val_accuracy;
-	double learning_rate;          /* at the end */
+	double learning_rate; /* at the end */
 	double seconds, ms_per_step, images_per_second;
 } train_epoch;
 
@@ -70,7 +70,7 @@ typedef struct train_history {
 	train_epoch *epochs;
 	size_t count, capacity;
 	int best_stage, best_epoch; /* by validation accuracy, then loss */
-	double seconds;             /* of all training, over all sittings */
+	double seconds;		    /* of all training, over all sittings */
 	bool early_stopped[TRAIN_STAGES_MAX];
 } train_history;
 void train_history_free(train_history *history);
@@ -81,16 +81,16 @@ bm_status train_history_read(const char *path, train_history *history, bm_error 
 typedef struct train_options {
 	const char *run_folder; /* best_model_stage<n>.keras, training_history.json, checkpoint/ go here */
 	uint64_t seed;
-	int threads;            /* 0: one per core */
-	bool resume;            /* go on from checkpoint/ when there is one for the same plan, data and model */
-	int checkpoint_steps;   /* a checkpoint at least every so many steps besides each epoch's end; 0: 200 */
+	int threads;	      /* 0: one per core */
+	bool resume;	      /* go on from checkpoint/ when there is one for the same plan, data and model */
+	int checkpoint_steps; /* a checkpoint at least every so many steps besides each epoch's end; 0: 200 */
 } train_options;
 
 /* Prints (through the observer) the guide's phase 8: configuration, stages, a progress bar and two lines per epoch, the summary.
  * model: changed in place; ends with the weights of the best stage's best epoch. plan->time_budget is resolved into epochs in place.
  * Errors: BM_ERR_NUMERIC (a loss that is not finite: the last good checkpoint is kept, what to try is said), BM_ERR_CANCELLED (checkpoint written),
  * BM_ERR_MEMORY (before the first step: says which batch would fit). */
-bm_status train_run(model *m, const data_pack *pack, const data_split *split, train_plan *plan, const train_options *options,
-		    const base_observer *observer, train_history *history, bm_error *err);
+bm_status train_run(model *m, const data_pack *pack, const data_split *split, train_plan *plan,
+		    const train_options *options, const base_observer *observer, train_history *history, bm_error *err);
 
 #endif

@@ -52,8 +52,9 @@ static bool all_one_cycle(const train_plan *plan, int first)
 static bm_status check_data(const model *m, const data_pack *pack, const data_split *split, bm_error *err)
 {
 	if (m->options.classes != pack->class_count)
-		return base_fail(err, BM_ERR_USAGE, "the model has %d classes, the data %d; make the model for this data", m->options.classes,
-				 pack->class_count);
+		return base_fail(err, BM_ERR_USAGE,
+				 "the model has %d classes, the data %d; make the model for this data",
+				 m->options.classes, pack->class_count);
 	for (int part = 0; part < DATA_PART_COUNT; part++) {
 		if (part != DATA_TEST && split->count[part] == 0)
 			return base_fail(err, BM_ERR_DATA, "the %s part of the split is empty; more images are needed",
@@ -61,8 +62,10 @@ static bm_status check_data(const model *m, const data_pack *pack, const data_sp
 		for (size_t i = 0; i < split->count[part]; i++) {
 			const size_t index = split->indices[part][i];
 			if (index >= pack->count || pack->labels[index] < 0 || pack->labels[index] >= pack->class_count)
-				return base_fail(err, BM_ERR_DATA, "the split names image %zu, which the pack does not hold; split the data again",
-						 index);
+				return base_fail(
+					err, BM_ERR_DATA,
+					"the split names image %zu, which the pack does not hold; split the data again",
+					index);
 		}
 	}
 	return BM_OK;
@@ -81,7 +84,8 @@ static bm_status prepare(trainer *t, bm_error *err)
 	const size_t validation = t->split->count[DATA_VALIDATION];
 	size_t counts[MODEL_CLASSES_MAX] = {0};
 	t->validation_labels = base_calloc(validation, sizeof *t->validation_labels, "the validation labels", err);
-	t->validation = base_calloc(validation * (size_t)t->m->options.classes, sizeof *t->validation, "the validation results", err);
+	t->validation = base_calloc(validation * (size_t)t->m->options.classes, sizeof *t->validation,
+				    "the validation results", err);
 	if (!t->validation_labels || !t->validation)
 		return BM_ERR_MEMORY;
 	for (size_t i = 0; i < validation; i++)
@@ -117,10 +121,11 @@ static bm_status resolve_budget(trainer *t, bm_error *err)
 	char time[32], there[32];
 	bm_status status = BM_OK;
 	t->budget = plan->time_budget;
-	base_note(t->observer, "Measuring the speed of each stage for a time budget of %s", base_format_seconds(t->budget, time));
+	base_note(t->observer, "Measuring the speed of each stage for a time budget of %s",
+		  base_format_seconds(t->budget, time));
 	for (int i = 0; status == BM_OK && i < plan->count; i++) {
-		status = train_measure(t->m, t->pack, t->split, &plan->stages[i], plan->mirror, t->options, t->threads, t->observer,
-				       &t->costs[i], err);
+		status = train_measure(t->m, t->pack, t->split, &plan->stages[i], plan->mirror, t->options, t->threads,
+				       t->observer, &t->costs[i], err);
 		wanted[i] = plan->stages[i].epochs;
 	}
 	if (status != BM_OK)
@@ -134,12 +139,15 @@ static bm_status resolve_budget(trainer *t, bm_error *err)
 		fits = train_budget_fit(t->costs, wanted, least, plan->count, seconds, growth, epochs);
 	}
 	if (!fits)
-		base_warning(t->observer, "The time budget of %s is too small for one epoch of every stage: this will take about %s",
+		base_warning(t->observer,
+			     "The time budget of %s is too small for one epoch of every stage: this will take about %s",
 			     base_format_seconds(t->budget, time),
-			     base_format_seconds(train_seconds(t) + train_budget_total(t->costs, epochs, plan->count), there));
+			     base_format_seconds(train_seconds(t) + train_budget_total(t->costs, epochs, plan->count),
+						 there));
 	for (int i = 0; i < plan->count; i++) {
 		base_note(t->observer, "Stage %d: %.0f ms/step, %zu steps, validation %.1f s: %d epochs instead of %d",
-			  plan->stages[i].number, 1000 * t->costs[i].step, t->costs[i].steps, t->costs[i].validation, epochs[i], wanted[i]);
+			  plan->stages[i].number, 1000 * t->costs[i].step, t->costs[i].steps, t->costs[i].validation,
+			  epochs[i], wanted[i]);
 		plan->stages[i].epochs = epochs[i];
 	}
 	plan->time_budget = 0;
@@ -164,13 +172,15 @@ static void guard_budget(trainer *t)
 	}
 	wanted[0] -= s->epoch;
 	costs[0].once = 0; /* spent */
-	const double left = t->budget - train_seconds(t), share = train_budget_total(costs, wanted, count) / (left > 0 ? left : 1e-9);
+	const double left = t->budget - train_seconds(t),
+		     share = train_budget_total(costs, wanted, count) / (left > 0 ? left : 1e-9);
 	const bool more = share < BUDGET_SLACK && all_one_cycle(plan, first) && wanted[0] > 0;
 	if (share <= 1 && !more)
 		return;
 	train_budget_least(plan, first, true, least);
 	least[0] = 0;
-	if (!train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, more ? TRAIN_BUDGET_GROWTH : 1, epochs)) {
+	if (!train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, more ? TRAIN_BUDGET_GROWTH : 1,
+			      epochs)) {
 		train_budget_least(plan, first, false, least);
 		least[0] = 0;
 		train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, 1, epochs);
@@ -179,8 +189,8 @@ static void guard_budget(trainer *t)
 	for (int i = 0; i < count; i++) {
 		train_stage *stage = &plan->stages[first + i];
 		if (stage->epochs != epochs[i])
-			base_note(t->observer, "Stage %d: %d epochs instead of %d, to keep the time budget", stage->number, epochs[i],
-				  stage->epochs);
+			base_note(t->observer, "Stage %d: %d epochs instead of %d, to keep the time budget",
+				  stage->number, epochs[i], stage->epochs);
 		stage->epochs = epochs[i];
 	}
 	refit_cycle(t);
@@ -260,7 +270,8 @@ static void stop_or_slow_down(trainer *t, const train_epoch *e, bool more_accura
 	if (stage->patience > 0 && s->stop_wait >= stage->patience && s->epoch < stage->epochs) {
 		s->stage_over = true;
 		t->history->early_stopped[s->stage] = true;
-		base_note(t->observer, "Stage %d ends early: no better validation accuracy for %d epochs", stage->number, s->stop_wait);
+		base_note(t->observer, "Stage %d ends early: no better validation accuracy for %d epochs",
+			  stage->number, s->stop_wait);
 		refit_cycle(t);
 	}
 	if (stage->plateau_patience < 1)
@@ -273,8 +284,8 @@ static void stop_or_slow_down(trainer *t, const train_epoch *e, bool more_accura
 		s->plateau_wait = 0;
 		s->rate_factor *= (double)stage->plateau_factor;
 		if (!s->stage_over && s->epoch < stage->epochs)
-			base_note(t->observer, "No better validation loss for %d epochs: learning rate %s", stage->plateau_patience,
-				  train_format_rate(train_rate(t), rate));
+			base_note(t->observer, "No better validation loss for %d epochs: learning rate %s",
+				  stage->plateau_patience, train_format_rate(train_rate(t), rate));
 	}
 }
 
@@ -336,7 +347,8 @@ static bm_status load_best(trainer *t, int stage, bm_error *err)
 	if (status == BM_OK)
 		status = model_load_weights(t->m, path, &head, err);
 	if (status == BM_OK && !head)
-		status = base_fail(err, BM_ERR_FORMAT, "'%s' has another head than the model in training; start anew", path);
+		status = base_fail(err, BM_ERR_FORMAT, "'%s' has another head than the model in training; start anew",
+				   path);
 	base_free(path);
 	return status;
 }
@@ -394,8 +406,8 @@ static bm_status finish(trainer *t, bm_error *err)
 	return status;
 }
 
-bm_status train_run(model *m, const data_pack *pack, const data_split *split, train_plan *plan, const train_options *options,
-		    const base_observer *observer, train_history *history, bm_error *err)
+bm_status train_run(model *m, const data_pack *pack, const data_split *split, train_plan *plan,
+		    const train_options *options, const base_observer *observer, train_history *history, bm_error *err)
 {
 	train_moments moments = {0};
 	trainer t = {
@@ -420,7 +432,8 @@ bm_status train_run(model *m, const data_pack *pack, const data_split *split, tr
 	if (status == BM_OK && t.resumed)
 		t.earlier = t.state.seconds;
 	if (status == BM_OK)
-		status = train_memory_check(m, plan, t.state.stage, split->count[DATA_TRAIN], base_memory_available(), err);
+		status = train_memory_check(m, plan, t.state.stage, split->count[DATA_TRAIN], base_memory_available(),
+					    err);
 	if (status == BM_OK && !t.resumed && plan->time_budget > 0)
 		status = resolve_budget(&t, err);
 	if (status == BM_OK && !t.resumed)

@@ -29,19 +29,25 @@ static void test_learns_phantoms(void **unused)
 	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, err));
 	assert_int_equal(history.count, 14);
 	const train_epoch *first = &history.epochs[0], *last = &history.epochs[13];
-	print_message("loss %.3f -> %.3f, validation accuracy %.3f -> %.3f\n", first->loss, last->loss, first->val_accuracy, last->val_accuracy);
+	print_message("loss %.3f -> %.3f, validation accuracy %.3f -> %.3f\n", first->loss, last->loss,
+		      first->val_accuracy, last->val_accuracy);
 	assert_true(last->loss < first->loss - 0.2);
 	/* Chance is 0.25 with a deviation of 0.043 on 100 images. */
 	assert_true(last->val_accuracy > 0.5);
 	assert_true(last->learning_rate < 1e-4);
 
 	/* The lines of the guide. */
-	static const char *const lines[] = {
-		"Training Configuration:\n├── Training samples: 480 (71%)\n├── Validation samples: 100 (15%)\n├── Batch size: 32\n├── Image size: 32 x 32\n"
-		"└── Data augmentation: Enabled\n",
-		"\nSTAGE 1: All layers at 32 x 32\n═", "\nEpochs: 14\nTrainable parameters: ", "\nEpoch 1/14\n15/15 [==============================] - ",
-		" - val_accuracy: ", "✓ Stage 1 complete! Best val_accuracy: ", "✓ Model saved: best_model_stage1.keras\n", "\nTRAINING SUMMARY\n",
-		"\nBest model saved at epoch: "};
+	static const char *const lines[] = {"Training Configuration:\n├── Training samples: 480 (71%)\n├── Validation "
+					    "samples: 100 (15%)\n├── Batch size: 32\n├── Image size: 32 x 32\n"
+					    "└── Data augmentation: Enabled\n",
+					    "\nSTAGE 1: All layers at 32 x 32\n═",
+					    "\nEpochs: 14\nTrainable parameters: ",
+					    "\nEpoch 1/14\n15/15 [==============================] - ",
+					    " - val_accuracy: ",
+					    "✓ Stage 1 complete! Best val_accuracy: ",
+					    "✓ Model saved: best_model_stage1.keras\n",
+					    "\nTRAINING SUMMARY\n",
+					    "\nBest model saved at epoch: "};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
 		if (!strstr(ear->text, lines[i]))
 			fail_msg("not printed: %s\nbut: %s", lines[i], ear->text);
@@ -51,11 +57,13 @@ static void test_learns_phantoms(void **unused)
 	float probabilities[100 * IMAGE_PHANTOM_CLASSES];
 	int right = 0;
 	assert_ok(model_predictor_create(&m, 32, FIXTURE_SIDE, 2, &p, err));
-	assert_ok(model_predict_pack(p, &data.pack, data.split.indices[DATA_VALIDATION], 100, plan.mirror, NULL, probabilities, err));
+	assert_ok(model_predict_pack(p, &data.pack, data.split.indices[DATA_VALIDATION], 100, plan.mirror, NULL,
+				     probabilities, err));
 	for (int i = 0; i < 100; i++) {
 		int best = 0;
 		for (int c = 1; c < IMAGE_PHANTOM_CLASSES; c++)
-			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] > probabilities[i * IMAGE_PHANTOM_CLASSES + best])
+			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] >
+			    probabilities[i * IMAGE_PHANTOM_CLASSES + best])
 				best = c;
 		right += best == data.pack.labels[data.split.indices[DATA_VALIDATION][i]];
 	}
