@@ -296,8 +296,8 @@ static void flipped_half_the_time(void **state)
 		bool same = true, mirrored = true;
 		for (int i = 0; i < SIDE * SIDE; i++) {
 			same &= fabsf(out[i] - (float)pack.images[i] / 255) < 1e-6f;
-			mirrored &=
-				fabsf(out[i] - (float)pack.images[i / SIDE * SIDE + SIDE - 1 - i % SIDE] / 255) < 1e-6f;
+			const int row = i / SIDE, opposite = row * SIDE + SIDE - 1 - i % SIDE;
+			mirrored &= fabsf(out[i] - (float)pack.images[opposite] / 255) < 1e-6f;
 		}
 		assert_true(same != mirrored);
 		flipped += mirrored;
@@ -317,8 +317,9 @@ static void find_dot(const float *out, double *x, double *y, double *mass)
 {
 	*x = *y = *mass = 0;
 	for (int i = 0; i < SIDE * SIDE; i++) {
-		*x += out[i] * (i % SIDE);
-		*y += out[i] * (i / SIDE);
+		const int row = i / SIDE, column = i % SIDE;
+		*x += out[i] * (float)column;
+		*y += out[i] * (float)row;
 		*mass += out[i];
 	}
 	*x /= *mass;

@@ -97,7 +97,8 @@ static void the_short_cut_misses_nothing(void **state)
 	for (size_t i = 0; i < COUNT; i++) {
 		phantom(images[i], (int)(i % 4), i % 12);
 		/* Noise of blocks of 2, so that it survives the reduction. */
-		float strength = 3.0f * (float)(i / 12);
+		const int row = i / 12;
+		float strength = 3.0f * (float)row;
 		for (int y = 0; y < SIDE; y += 2) {
 			for (int x = 0; x < SIDE; x += 2) {
 				float noise = base_random_normal(&random) * strength;

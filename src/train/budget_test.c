@@ -18,7 +18,8 @@ static const int wanted[3] = {10, 8, 6}, least[3] = {1, 1, 3};
 static void test_fits_and_keeps_ratios(void **unused)
 {
 	(void)unused;
-	for (double seconds = 300; seconds < 8000; seconds += 37) {
+	for (int budget = 300; budget < 8000; budget += 37) {
+		const double seconds = budget;
 		int epochs[3];
 		assert_true(train_budget_fit(costs, wanted, least, 3, seconds, 5, epochs));
 		const double total = train_budget_total(costs, epochs, 3);

@@ -15,7 +15,8 @@ static void test_shape(void **unused)
 	assert_true(fabs(train_cycle_shape(0.1) - 1) < 1e-12);
 	assert_true(train_cycle_shape(1) < 1e-5 && train_cycle_shape(1) > 0);
 	assert_true(fabs(train_cycle_shape(0.55) - 0.5) < 1e-3);
-	for (double p = 0; p < 1; p += 0.001) {
+	for (int i = 0; i < 1000; i++) {
+		const double p = i * 0.001;
 		if (p < 0.099)
 			assert_true(train_cycle_shape(p + 0.001) > train_cycle_shape(p));
 		if (p > 0.1)

@@ -37,17 +37,17 @@ static void test_learns_phantoms(void **unused)
 	assert_true(last->learning_rate < 1e-4);
 
 	/* The lines of the guide. */
-	static const char *const lines[] = {"Training Configuration:\n├── Training samples: 480 (71%)\n├── Validation "
-					    "samples: 100 (15%)\n├── Batch size: 32\n├── Image size: 32 x 32\n"
-					    "└── Data augmentation: Enabled\n",
-					    "\nSTAGE 1: All layers at 32 x 32\n═",
-					    "\nEpochs: 14\nTrainable parameters: ",
-					    "\nEpoch 1/14\n15/15 [==============================] - ",
-					    " - val_accuracy: ",
-					    "✓ Stage 1 complete! Best val_accuracy: ",
-					    "✓ Model saved: best_model_stage1.keras\n",
-					    "\nTRAINING SUMMARY\n",
-					    "\nBest model saved at epoch: "};
+	static const char *const lines[] = {
+		"Training Configuration:\n├── Training samples: 480 (71%)\n├── Validation samples: 100 (15%)\n",
+		"├── Batch size: 32\n├── Image size: 32 x 32\n└── Data augmentation: Enabled\n",
+		"\nSTAGE 1: All layers at 32 x 32\n═",
+		"\nEpochs: 14\nTrainable parameters: ",
+		"\nEpoch 1/14\n15/15 [==============================] - ",
+		" - val_accuracy: ",
+		"✓ Stage 1 complete! Best val_accuracy: ",
+		"✓ Model saved: best_model_stage1.keras\n",
+		"\nTRAINING SUMMARY\n",
+		"\nBest model saved at epoch: "};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
 		if (!strstr(ear->text, lines[i]))
 			fail_msg("not printed: %s\nbut: %s", lines[i], ear->text);
