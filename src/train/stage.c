@@ -260,6 +260,12 @@ static bm_status interrupted(trainer *t, bm_error *err)
 			 t->options->run_folder);
 }
 
+/* One slow epoch on a busy machine says half as much as all that was seen before. */
+static void observe(double *cost, double seconds)
+{
+	*cost = *cost > 0 ? (*cost + seconds) / 2 : seconds;
+}
+
 bm_status train_epoch_run(trainer *t, bm_error *err)
 {
 	train_state *s = &t->state;
@@ -281,8 +287,8 @@ bm_status train_epoch_run(trainer *t, bm_error *err)
 	epoch.seconds = s->epoch_seconds + validation;
 	epoch.ms_per_step = 1000 * s->epoch_seconds / (double)batches;
 	epoch.images_per_second = s->epoch_seconds > 0 ? (double)s->seen / s->epoch_seconds : 0;
-	t->costs[s->stage].step = s->epoch_seconds / (double)batches;
-	t->costs[s->stage].validation = validation;
+	observe(&t->costs[s->stage].step, s->epoch_seconds / (double)batches);
+	observe(&t->costs[s->stage].validation, validation);
 	train_print_epoch_end(t, &epoch, batches);
 	status = train_history_add(t->history, &epoch, err);
 	if (status != BM_OK)
