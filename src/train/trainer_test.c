@@ -33,7 +33,7 @@ static void test_learns_phantoms(void **unused)
 		      first->val_accuracy, last->val_accuracy);
 	assert_true(last->loss < first->loss - 0.2);
 	/* Chance is 0.25 with a deviation of 0.043 on 100 images. */
-	assert_true(last->val_accuracy > 0.5);
+	assert_true(last->val_accuracy > 0.4);
 	assert_true(last->learning_rate < 1e-4);
 
 	/* The lines of the guide. */
