@@ -17,8 +17,8 @@ packages:
 
 # Generates a data set and takes a ResNet-50 through the ten phases on it.
 run: build
-	$(program) phantom $(DATA) --count 300 --size 192
-	$(program) run $(DATA) --out $(RUN) --plan scratch --image-size 96 --time-budget 6m
+	$(program) phantom $(DATA) --count 1100 --size 128
+	$(program) run $(DATA) --out $(RUN) --plan scratch --image-size 64 --epochs 2,8 --lr 0.001 --no-augment --time-budget 6m
 
 # Unit tests and golden command lines.
 test: build
