@@ -84,7 +84,7 @@ static void collect(const phase_context *c, answers *a)
 {
 	const evaluate_metrics *m = &c->metrics;
 	char seconds[32];
-	answer(a, "Test accuracy", "%.1f %% (%.1f to %.1f), %zu images", 100 * m->accuracy, 100 * m->accuracy_low,
+	answer(a, "Test accuracy", "%.1f %% (%.1f to %.1f; %zu images)", 100 * m->accuracy, 100 * m->accuracy_low,
 	       100 * m->accuracy_high, m->count);
 	answer(a, "Macro F1", "%.3f", m->macro_f1);
 	answer(a, "Test loss", "%.3f", m->loss);
