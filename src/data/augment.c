@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "base/memory.h"
-#include "data/clones.h"
 
 bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 {
@@ -32,13 +32,13 @@ bool data_augmentation_is_none(const data_augmentation *a)
 	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 && a->contrast == 0;
 }
 
-DATA_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
+BASE_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = (float)pixels[i] / 255.0f;
 }
 
-DATA_CLONES static void convert3(const uint8_t *restrict pixels, size_t count, float *restrict out)
+BASE_CLONES static void convert3(const uint8_t *restrict pixels, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
 		float value = (float)pixels[i] / 255.0f;
@@ -59,7 +59,7 @@ void data_pixels_to_floats(const uint8_t *pixels, int size, int channels, float 
 
 /* quads[y + 1][x + 1] holds pixels (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), with 0 outside: one load
  * fetches all that bilinear interpolation wants, and 32-bit loads can be gathered by vector units. */
-DATA_CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_t *restrict quads)
+BASE_CLONES static void build_quads(const uint8_t *restrict pixels, int size, uint32_t *restrict quads)
 {
 	size_t n = (size_t)size, side = n + 2;
 	for (size_t y = 0; y < side; y++) {
@@ -88,7 +88,7 @@ DATA_CLONES static void build_quads(const uint8_t *restrict pixels, int size, ui
 	}
 }
 
-DATA_CLONES static uint64_t sum_pixels(const uint8_t *pixels, size_t count)
+BASE_CLONES static uint64_t sum_pixels(const uint8_t *pixels, size_t count)
 {
 	uint64_t total = 0;
 	/* 32 bits hold the sum of 2^24 pixels. */
@@ -109,7 +109,7 @@ struct warp {
 	float scale, offset;
 };
 
-DATA_CLONES static void warp_row(const uint32_t *restrict quads, int size, const struct warp *w, int y,
+BASE_CLONES static void warp_row(const uint32_t *restrict quads, int size, const struct warp *w, int y,
 				 float *restrict out)
 {
 	const int side = size + 2;
@@ -134,7 +134,7 @@ DATA_CLONES static void warp_row(const uint32_t *restrict quads, int size, const
 	}
 }
 
-DATA_CLONES static void adjust(const uint8_t *restrict pixels, size_t count, float scale, float offset,
+BASE_CLONES static void adjust(const uint8_t *restrict pixels, size_t count, float scale, float offset,
 			       float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -144,7 +144,7 @@ DATA_CLONES static void adjust(const uint8_t *restrict pixels, size_t count, flo
 	}
 }
 
-DATA_CLONES static void triple(const float *restrict row, size_t count, float *restrict out)
+BASE_CLONES static void triple(const float *restrict row, size_t count, float *restrict out)
 {
 	for (size_t i = 0; i < count; i++) {
 		out[3 * i] = row[i];

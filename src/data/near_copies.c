@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "data/clones.h"
 #include "data/split.h"
 
 /* All pairs of n images would be n^2 / 2 products of 2304 numbers. A cheap upper bound comes first: split each
@@ -92,7 +92,7 @@ static bm_status make_thumb(void *arg, int worker, size_t index, bm_error *err)
 }
 
 /* out[r][c] = sum over k of rows[k][r] * columns[k][c]: the bounds of ROWS images of one panel with all of another. */
-DATA_CLONES static void bounds(const float *restrict rows, const float *restrict columns,
+BASE_CLONES static void bounds(const float *restrict rows, const float *restrict columns,
 			       float out[restrict ROWS][PANEL])
 {
 	float sums[ROWS][PANEL] = {{0}};
@@ -107,7 +107,7 @@ DATA_CLONES static void bounds(const float *restrict rows, const float *restrict
 }
 
 /* The inner product of two thumbnails, in 64 fixed partial sums. */
-DATA_CLONES static float product(const float *restrict a, const float *restrict b)
+BASE_CLONES static float product(const float *restrict a, const float *restrict b)
 {
 	float sums[64] = {0}, total = 0;
 	_Static_assert(PIXELS % 64 == 0, "whole partial sums");

@@ -7,16 +7,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "base/memory.h"
 #include "image/codec.h"
 
 enum { FRACTION = 22, TILE = 16 };
-
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define FAST __attribute__((target_clones("default", "avx2", "arch=x86-64-v4")))
-#else
-#define FAST
-#endif
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
@@ -89,8 +84,8 @@ static bm_status make_taps(taps *t, int from, int to, bm_error *err)
 }
 
 /* to[rows][stride]: each row is a weighted sum of rows of from[][stride]. */
-FAST static void resize_rows(const uint8_t *restrict from, uint8_t *restrict to, size_t stride, size_t rows,
-			     const taps *t)
+BASE_CLONES static void resize_rows(const uint8_t *restrict from, uint8_t *restrict to, size_t stride, size_t rows,
+				    const taps *t)
 {
 	enum { CHUNK = 64 };
 	for (size_t y = 0; y < rows; y++) {

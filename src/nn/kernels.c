@@ -1,13 +1,7 @@
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/internal.h"
-
-/* A version per instruction set, chosen once by the loader. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
 
 #define RUN 256	    /* summands that are added in f32 before they go to double */
 #define PIECE 16384 /* floats that a thread takes at a time */
@@ -232,19 +226,19 @@ void nn_global_average_gradient(const nn_view *view, int channels, const float *
 
 /* ---- whole arrays ---- */
 
-CLONES static void piece_relu(const float *x, float *y, size_t count)
+BASE_CLONES static void piece_relu(const float *x, float *y, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		y[i] = x[i] < 0.0f ? 0.0f : x[i]; /* a NaN stays */
 }
 
-CLONES static void piece_add(const float *a, const float *b, float *y, size_t count)
+BASE_CLONES static void piece_add(const float *a, const float *b, float *y, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		y[i] = a[i] + b[i];
 }
 
-CLONES static void piece_mask(const float *y, const float *gradient, float *out, size_t count)
+BASE_CLONES static void piece_mask(const float *y, const float *gradient, float *out, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = y[i] > 0.0f ? gradient[i] : 0.0f;

@@ -16,8 +16,8 @@ typedef float VEC __attribute__((vector_size(4 * LANES), aligned(4), may_alias))
 typedef int BITS __attribute__((vector_size(4 * LANES)));
 
 /* Sums of x - shift and of its square over a row; f32 over runs of 256, then double. */
-CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum,
-					double *square)
+BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t stride, const float *shift,
+					     double *sum, double *square)
 {
 	VEC origin = LOAD(shift);
 	for (size_t begin = 0; begin < inner; begin += RUN) {
@@ -45,8 +45,8 @@ CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t str
 	}
 }
 
-CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
-				    const float *scale, const float *shift, int relu)
+BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
+					 const float *scale, const float *shift, int relu)
 {
 	VEC a = LOAD(scale), b = LOAD(shift), zero = {0};
 	if (residual != NULL) {
@@ -66,9 +66,9 @@ CLONES static void NAME(row_affine)(const float *x, const float *residual, float
 }
 
 /* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by x * scale + shift, 2 by out. */
-CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz,
-				    size_t inner, size_t stride, int mode, const float *scale, const float *shift,
-				    const float *mean, double *sum, double *product)
+BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz,
+					 size_t inner, size_t stride, int mode, const float *scale, const float *shift,
+					 const float *mean, double *sum, double *product)
 {
 	VEC a = LOAD(scale), b = LOAD(shift), m = LOAD(mean), zero = {0};
 	for (size_t begin = 0; begin < inner; begin += RUN) {
@@ -94,15 +94,15 @@ CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float
 	}
 }
 
-CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
-				   const float *a, const float *b, const float *c)
+BASE_CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
+					const float *a, const float *b, const float *c)
 {
 	VEC va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
 	for (size_t i = 0; i < inner; i++)
 		STORE(dx + i * stride, LOAD(dz + i * stride) * va + (LOAD(x + i * stride) * vb + vc));
 }
 
-CLONES static void NAME(row_scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a)
+BASE_CLONES static void NAME(row_scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a)
 {
 	VEC va = LOAD(a);
 	for (size_t i = 0; i < inner; i++)

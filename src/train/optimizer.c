@@ -4,18 +4,13 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "base/memory.h"
 #include "base/threads.h"
 
 /* Work is cut into blocks of this many values whatever the number of threads, so that sums come out the same. */
 #define BLOCK ((size_t)1 << 15)
 #define LANES 16
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
 
 typedef struct adam_rates {
 	float keep;  /* 1 - learning rate * decay */
@@ -24,7 +19,7 @@ typedef struct adam_rates {
 	float one_minus_b1, one_minus_b2, epsilon;
 } adam_rates;
 
-FOR_EACH_PROCESSOR
+BASE_CLONES
 static void adam_block(float *restrict w, const float *restrict gradient, float *restrict m, float *restrict v,
 		       size_t n, adam_rates r)
 {
@@ -38,7 +33,7 @@ static void adam_block(float *restrict w, const float *restrict gradient, float 
 	}
 }
 
-FOR_EACH_PROCESSOR
+BASE_CLONES
 static double square_sum(const float *values, size_t n)
 {
 	double lanes[LANES] = {0}, sum = 0;
