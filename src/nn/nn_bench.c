@@ -25,12 +25,13 @@ static void add(builder *b, nn_type type, const char *name, int input, nn_layer 
 		b->failed = nn_graph_add(&b->graph, &layer, input, &b->at, &b->err) != BM_OK;
 }
 
-static void conv_norm(builder *b, const char *prefix, int part, int input, int filters, int kernel, int stride, bool relu)
+static void conv_norm(builder *b, const char *prefix, int part, int input, int filters, int kernel, int stride,
+		      bool relu)
 {
 	char name[NN_NAME_SIZE];
 	snprintf(name, sizeof name, "%.40s_%d_conv", prefix, part);
-	add(b, NN_CONV, name, input, (nn_layer){.units = filters, .kernel = kernel, .stride = stride, .padding = kernel == 3,
-						.bias = true});
+	add(b, NN_CONV, name, input,
+	    (nn_layer){.units = filters, .kernel = kernel, .stride = stride, .padding = kernel == 3, .bias = true});
 	snprintf(name, sizeof name, "%.40s_%d_bn", prefix, part);
 	add(b, NN_BATCH_NORM, name, b->at, (nn_layer){.epsilon = 1.001e-5f, .momentum = 0.99f});
 	if (relu) {
@@ -108,7 +109,8 @@ static void adam(nn_network *network, float **moments, int step)
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "eval";
-	int batch = argc > 2 ? atoi(argv[2]) : 16, size = argc > 3 ? atoi(argv[3]) : 224, steps = argc > 4 ? atoi(argv[4]) : 8;
+	int batch = argc > 2 ? atoi(argv[2]) : 16, size = argc > 3 ? atoi(argv[3]) : 224,
+	    steps = argc > 4 ? atoi(argv[4]) : 8;
 	int threads = argc > 5 ? atoi(argv[5]) : 0;
 	bool training = strcmp(mode, "eval") != 0;
 	int classes = 4, status = 1;
@@ -127,8 +129,8 @@ int main(int argc, char **argv)
 	int first = strcmp(mode, "stage1") == 0 ? head : strcmp(mode, "stage2") == 0 ? head - 30 : 0;
 	for (int i = first; i < b.graph.count; i++)
 		b.graph.layers[i].trainable = training;
-	nn_options options = {.batch = batch, .height = size, .width = size, .channels = 3, .training = training,
-			      .threads = threads};
+	nn_options options = {
+		.batch = batch, .height = size, .width = size, .channels = 3, .training = training, .threads = threads};
 	uint64_t estimate;
 	if (nn_graph_infer(&b.graph, size, size, 3, &b.err) != BM_OK ||
 	    nn_weights_create(&b.graph, &weights, &b.err) != BM_OK)
@@ -148,11 +150,13 @@ int main(int argc, char **argv)
 			start = begin;
 			processor = (double)clock() / CLOCKS_PER_SEC;
 		}
-		if (nn_network_forward(network, images, batch, training, (uint64_t)(step + 2), probabilities, &b.err) != BM_OK)
+		if (nn_network_forward(network, images, batch, training, (uint64_t)(step + 2), probabilities, &b.err) !=
+		    BM_OK)
 			goto done;
 		if (training) {
 			for (int i = 0; i < batch * classes; i++)
-				probabilities[i] = (probabilities[i] - (i % classes == i / classes % classes)) / (float)batch;
+				probabilities[i] =
+					(probabilities[i] - (i % classes == i / classes % classes)) / (float)batch;
 			if (nn_network_backward(network, probabilities, &b.err) != BM_OK)
 				goto done;
 			adam(network, moments, step + 3);
@@ -164,10 +168,11 @@ int main(int argc, char **argv)
 	}
 	double seconds = base_now() - start;
 	processor = (double)clock() / CLOCKS_PER_SEC - processor;
-	printf("brainmri %s batch %d size %d: %.2f images/s (best step %.2f), %.2f a processor second, estimate %.0f MB, "
+	printf("brainmri %s batch %d size %d: %.2f images/s (best step %.2f), %.2f a processor second, estimate %.0f "
+	       "MB, "
 	       "resident peak %.0f MB\n",
-	       mode, batch, size, batch * steps / seconds, batch / best, batch * steps / processor, (double)estimate / 1e6,
-	       (double)base_memory_resident_peak() / 1e6);
+	       mode, batch, size, batch * steps / seconds, batch / best, batch * steps / processor,
+	       (double)estimate / 1e6, (double)base_memory_resident_peak() / 1e6);
 	status = 0;
 done:
 	if (status != 0)

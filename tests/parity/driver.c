@@ -78,10 +78,11 @@ static void add_layer(nn_graph *graph, json_t *json)
 	json_error_t problem;
 	bm_error err;
 
-	if (json_unpack_ex(json, &problem, 0, "{s:s, s:s, s?o, s?b, s?i, s?i, s?i, s?i, s?b, s?s, s?F, s?F, s?F}", "type", &type,
-			   "name", &name, "inputs", &from, "trainable", &trainable, "units", &layer.units, "kernel", &layer.kernel,
-			   "stride", &layer.stride, "padding", &layer.padding, "bias", &bias, "activation", &activation, "epsilon",
-			   &epsilon, "momentum", &momentum, "rate", &rate) != 0)
+	if (json_unpack_ex(json, &problem, 0, "{s:s, s:s, s?o, s?b, s?i, s?i, s?i, s?i, s?b, s?s, s?F, s?F, s?F}",
+			   "type", &type, "name", &name, "inputs", &from, "trainable", &trainable, "units",
+			   &layer.units, "kernel", &layer.kernel, "stride", &layer.stride, "padding", &layer.padding,
+			   "bias", &bias, "activation", &activation, "epsilon", &epsilon, "momentum", &momentum, "rate",
+			   &rate) != 0)
 		driver_fail("spec.json: %s", problem.text);
 	layer.type = type_of(type);
 	snprintf(layer.name, sizeof(layer.name), "%s", name);
@@ -95,8 +96,10 @@ static void add_layer(nn_graph *graph, json_t *json)
 							      : NN_LINEAR;
 	if (layer.type == NN_RESCALE) {
 		for (int c = 0; c < NN_CHANNELS_RESCALED; c++) {
-			layer.scale[c] = (float)json_number_value(json_array_get(json_object_get(json, "scale"), (size_t)c));
-			layer.offset[c] = (float)json_number_value(json_array_get(json_object_get(json, "offset"), (size_t)c));
+			layer.scale[c] =
+				(float)json_number_value(json_array_get(json_object_get(json, "scale"), (size_t)c));
+			layer.offset[c] =
+				(float)json_number_value(json_array_get(json_object_get(json, "offset"), (size_t)c));
 		}
 	}
 	for (int i = 0; i < 2 && i < (int)json_array_size(from); i++) {
@@ -123,13 +126,12 @@ void driver_read_spec(const char *folder, driver_spec *spec)
 	if (!path)
 		driver_fail("%s", err.message);
 	json = json_load_file(path, 0, &problem);
-	if (!json || json_unpack_ex(json, &problem, 0, "{s:i, s:i, s:i, s:i, s:b, s:o}", "batch", &spec->batch, "height",
-				    &spec->height, "width", &spec->width, "channels", &spec->channels, "training", &training,
-				    "layers", &layers) != 0)
+	if (!json || json_unpack_ex(json, &problem, 0, "{s:i, s:i, s:i, s:i, s:b, s:o}", "batch", &spec->batch,
+				    "height", &spec->height, "width", &spec->width, "channels", &spec->channels,
+				    "training", &training, "layers", &layers) != 0)
 		driver_fail("'%s': %s", path, problem.text);
 	spec->training = training;
-	json_array_foreach(layers, i, layer)
-		add_layer(&spec->graph, layer);
+	json_array_foreach(layers, i, layer) add_layer(&spec->graph, layer);
 	driver_check(nn_graph_infer(&spec->graph, spec->height, spec->width, spec->channels, &err), &err);
 	json_decref(json);
 	base_free(path);
@@ -177,8 +179,13 @@ static void run(const char *folder, const driver_spec *spec, nn_weights *weights
 	const nn_layer *last = &spec->graph.layers[spec->graph.count - 1];
 	size_t pixels = (size_t)spec->batch * (size_t)spec->height * (size_t)spec->width * (size_t)spec->channels;
 	size_t outputs = (size_t)spec->batch * (size_t)last->channels;
-	nn_options options = {.batch = spec->batch, .height = spec->height, .width = spec->width, .channels = spec->channels,
-			      .training = spec->training, .threads = THREADS, .seed = 1};
+	nn_options options = {.batch = spec->batch,
+			      .height = spec->height,
+			      .width = spec->width,
+			      .channels = spec->channels,
+			      .training = spec->training,
+			      .threads = THREADS,
+			      .seed = 1};
 	float *images = driver_read_floats(folder, "images.f32", pixels), *gradient;
 	nn_network *network;
 	float *probabilities;

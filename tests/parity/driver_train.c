@@ -30,12 +30,16 @@ static void read_options(const char *folder, options *o)
 	if (!path)
 		driver_fail("%s", err.message);
 	o->json = json_load_file(path, 0, &problem);
-	if (!o->json || json_unpack_ex(o->json, &problem, 0, "{s:i, s?i, s?i, s?i, s?F, s?F, s?F}", "steps", &o->steps, "size", &o->size,
-				       "batch", &o->batch, "last", &o->last, "weight_decay", &decay, "clip_norm", &clip, "smoothing",
-				       &smoothing) != 0)
+	if (!o->json || json_unpack_ex(o->json, &problem, 0, "{s:i, s?i, s?i, s?i, s?F, s?F, s?F}", "steps", &o->steps,
+				       "size", &o->size, "batch", &o->batch, "last", &o->last, "weight_decay", &decay,
+				       "clip_norm", &clip, "smoothing", &smoothing) != 0)
 		driver_fail("'%s': %s", path, problem.text);
-	o->optimizer = (train_optimizer_options){.beta1 = .9f, .beta2 = .999f, .epsilon = 1e-7f, .weight_decay = (float)decay,
-						 .clip_norm = (float)clip, .threads = THREADS};
+	o->optimizer = (train_optimizer_options){.beta1 = .9f,
+						 .beta2 = .999f,
+						 .epsilon = 1e-7f,
+						 .weight_decay = (float)decay,
+						 .clip_norm = (float)clip,
+						 .threads = THREADS};
 	o->smoothing = (float)smoothing;
 	base_free(path);
 }
@@ -73,8 +77,12 @@ int command_optimizer(int argc, char **argv)
 	after = base_malloc(weights.total * (size_t)o.steps, sizeof(float), "weights", &err);
 	if (!after)
 		driver_fail("%s", err.message);
-	compile = (nn_options){.batch = spec.batch, .height = spec.height, .width = spec.width, .channels = spec.channels,
-			       .training = true, .threads = THREADS};
+	compile = (nn_options){.batch = spec.batch,
+			       .height = spec.height,
+			       .width = spec.width,
+			       .channels = spec.channels,
+			       .training = true,
+			       .threads = THREADS};
 	driver_check(nn_network_create(&spec.graph, &weights, &compile, &network, &err), &err);
 	driver_check(train_optimizer_create(network, &o.optimizer, &optimizer, &err), &err);
 	for (int step = 0; step < o.steps; step++) {
@@ -106,8 +114,8 @@ int command_optimizer(int argc, char **argv)
 }
 
 /* One training step on one batch; returns the loss before it. */
-static double train_step(nn_network *network, train_optimizer *optimizer, const options *o, const float *class_weights, int classes,
-			 const float *images, const float *label_floats, int step)
+static double train_step(nn_network *network, train_optimizer *optimizer, const options *o, const float *class_weights,
+			 int classes, const float *images, const float *label_floats, int step)
 {
 	float probabilities[64 * 8], gradient[64 * 8];
 	int labels[64], correct;
@@ -119,7 +127,8 @@ static double train_step(nn_network *network, train_optimizer *optimizer, const 
 	for (int i = 0; i < o->batch; i++)
 		labels[i] = (int)label_floats[i];
 	driver_check(nn_network_forward(network, images, o->batch, true, (uint64_t)step, probabilities, &err), &err);
-	train_cross_entropy(probabilities, labels, o->batch, classes, class_weights, o->smoothing, &loss, gradient, &correct);
+	train_cross_entropy(probabilities, labels, o->batch, classes, class_weights, o->smoothing, &loss, gradient,
+			    &correct);
 	driver_check(nn_network_backward(network, gradient, &err), &err);
 	driver_check(train_optimizer_step(optimizer, network, rate_of(o, step), NULL, &err), &err);
 	driver_check(nn_network_parameters_changed(network, &err), &err);
@@ -162,12 +171,17 @@ int command_steps(int argc, char **argv)
 		class_weights = weight_values;
 		weight_values[c] = (float)json_number_value(json_array_get(list, (size_t)c));
 	}
-	compile = (nn_options){.batch = o.batch, .height = o.size, .width = o.size, .channels = m.options.channels, .training = true,
+	compile = (nn_options){.batch = o.batch,
+			       .height = o.size,
+			       .width = o.size,
+			       .channels = m.options.channels,
+			       .training = true,
 			       .threads = THREADS};
 	driver_check(nn_network_create(&graph, &m.weights, &compile, &network, &err), &err);
 	driver_check(train_optimizer_create(network, &o.optimizer, &optimizer, &err), &err);
 	for (int step = 0; step < o.steps; step++)
-		losses[step] = (float)train_step(network, &optimizer, &o, class_weights, m.options.classes, images + (size_t)step * pixels,
+		losses[step] = (float)train_step(network, &optimizer, &o, class_weights, m.options.classes,
+						 images + (size_t)step * pixels,
 						 labels + (size_t)step * (size_t)o.batch, step);
 	driver_check(nn_network_store(network, &m.weights, &err), &err);
 	driver_write_floats(folder, "losses.f32", losses, (size_t)o.steps);
