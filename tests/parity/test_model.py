@@ -1,11 +1,9 @@
 """The whole network: probabilities in evaluation and the gradients of all weights in training, against Keras with the same weights.
 
-The gradient of a deep ReLU network jumps where an activation passes 0, so that two float32 computations of it differ by whole terms: with
-random weights Keras' own float32 gradients are 1.5 % from its float64 gradients. `steady` therefore chooses batch norm and dense biases that
-keep every activation several deviations from 0, on or off by channel. Masks within a channel are what test_layers.py compares."""
+The weights for the gradients are those of parity.steady."""
 import numpy as np
 
-from parity import Folder, check, close, compare_gradients, driver, finish, flat, gradients, in_float64, keras, ordered_weights, softmax, split, trainable_weights, without_softmax
+from parity import Folder, check, close, compare_gradients, driver, finish, flat, gradients, in_float64, keras, ordered_weights, softmax, split, steady, trainable_weights, without_softmax
 
 rng = np.random.default_rng(2)
 
@@ -41,35 +39,6 @@ def resized(model, size):
     return twin
 
 
-def steady(model, images):
-    """Gives the model weights that keep its activations away from 0 on these images, and moving statistics that are theirs."""
-    stages = {}
-    for layer in model.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization) or "_" not in layer.name or layer.name == "batch_normalization":
-            continue
-        n = layer.gamma.shape[0]
-        sign = rng.choice([-1.0, 1.0], n)
-        if layer.name.endswith(("_0_bn", "_3_bn")):  # what is added up must agree
-            sign = stages.setdefault(layer.name[:5], sign)
-        layer.gamma.assign(.25 + .05 * rng.random(n))
-        layer.beta.assign(1.8 * sign)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense) and layer.activation is keras.activations.relu:
-            layer.activation = keras.activations.linear
-            z = keras.Model(model.input, layer.output)(images, training=True).numpy()
-            sign = rng.choice([-1.0, 1.0], z.shape[1])
-            reach = np.maximum(5 * np.abs(z - z.mean(0)).max(0), .5)
-            layer.bias.assign(layer.bias.numpy() - z.mean(0) + sign * reach)
-            layer.activation = keras.activations.relu
-    model(images, training=True)
-    for layer, momentum in zip(norms, momenta):
-        layer.momentum = momentum
-
-
 def training(name, model, size, batch, last, base=175):
     """All gradients of one training pass, dropout off, with the last `last` layers of the base trainable (-1: all)."""
     model = resized(model, size)
@@ -82,9 +51,10 @@ def training(name, model, size, batch, last, base=175):
     path = folder / "keras.keras"
     model.save(path)
     twin = in_float64(model)
-    for i, layer in enumerate(twin.layers):
-        layer.trainable = last < 0 or i >= base - last
+    for a, b in zip(twin.layers, model.layers):
+        a.trainable = b.trainable = last < 0 or twin.layers.index(a) >= base - last
     twin = without_softmax(twin)
+    model = without_softmax(model)
     classes = twin.output.shape[-1]
     gradient = rng.normal(0, 1, (batch, classes)).astype(np.float32)
     folder.write("images.f32", images)
@@ -93,7 +63,8 @@ def training(name, model, size, batch, last, base=175):
     pairs = trainable_weights(twin)
     logits, theirs = gradients(twin, images, gradient)
     close(f"{name}: training output", folder.read("probabilities.f32", logits.shape), softmax(logits))
-    compare_gradients(name, split(folder.read("gradients.f32"), [v for _, v in pairs]), theirs, pairs)
+    _, single = gradients(model, images, gradient)
+    compare_gradients(name, split(folder.read("gradients.f32"), [v for _, v in pairs]), theirs, pairs, single)
     everything = ordered_weights(twin)
     for (layer, v), a in zip(everything, split(folder.read("weights_after.f32"), [v for _, v in everything])):
         close(f"{name}: {layer.name}/{v.name} after the pass", a, v.numpy())
