@@ -1,5 +1,5 @@
-"""Twenty training steps from the same weights on the same batches: our losses follow Keras' (computing in float64) to 1e-3. Where Keras in float32 goes farther from
-Keras in float64 than that, it is rounding that grows from step to step, and ours may go as far.
+"""Twenty training steps from the same weights on the same batches: our losses follow those of Keras in float64 to 1e-3. Rounding grows from
+step to step; where Keras in float32 is itself farther away than half of that, ours may be twice as far as Keras in float32.
 
 Dropout is off on both sides, since the masks are drawn by different generators; test_layers.py looks at dropout itself."""
 import numpy as np
@@ -34,23 +34,19 @@ def run(name, width, size, channels, batch, last, optimizer, rates, smoothing=0.
     images, labels = batches(batch, size, channels, classes)
     steady(model, images[0])
     model.save(path)
-    model = in_float64(model)
     folder.write("images.f32", images)
     folder.write("labels.f32", labels)
     folder.write_json("options.json", {"steps": STEPS, "size": size, "batch": batch, "last": last, "rates": rates, "smoothing": smoothing,
                                        "class_weights": class_weights, **options})
     driver("steps", path, folder.path)
     ours = folder.read("losses.f32")
-    twin = in_float64(model)
-    for layer in twin.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0
-    theirs = losses_of(model, optimizer(), images, labels, rates, smoothing, class_weights, classes)
-    exact = losses_of(twin, optimizer(), images, labels, rates, smoothing, class_weights, classes)
+    exact = in_float64(model)
+    theirs = losses_of(exact, optimizer(), images, labels, rates, smoothing, class_weights, classes)
+    single = losses_of(model, optimizer(), images, labels, rates, smoothing, class_weights, classes)
     for step in range(STEPS):
-        close(f"{name}: loss of step {step + 1}", ours[step], theirs[step], max(1e-3, distance(theirs[step], exact[step])))
+        close(f"{name}: loss of step {step + 1}", ours[step], theirs[step], max(1e-3, 2 * distance(single[step], theirs[step])))
     check(f"{name}: the weights learn", distance(theirs[0], theirs[-1]) > 1e-2, theirs)
-    everything = ordered_weights(model)
+    everything = ordered_weights(exact)
     after = split(folder.read("weights_after.f32"), [v for _, v in everything])
     a = flat([w for (layer, v), w in zip(everything, after) if v.name in ("kernel", "gamma", "moving_variance")])
     b = flat([v.numpy() for _, v in everything if v.name in ("kernel", "gamma", "moving_variance")])
