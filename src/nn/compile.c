@@ -322,7 +322,9 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 /* Images that the frozen part computes at a time: the largest divisor of the batch that fits. */
 static int choose_chunk(const nn_network *network)
 {
-	int wanted = network->options.keep_outputs ? network->options.batch : NN_CHUNK;
+	int wanted = network->options.chunk > 0 ? network->options.chunk : NN_CHUNK;
+	if (network->options.keep_outputs)
+		wanted = network->options.batch;
 	for (int chunk = wanted < network->options.batch ? wanted : network->options.batch; chunk > 1; chunk--)
 		if (network->options.batch % chunk == 0)
 			return chunk;

@@ -2,7 +2,7 @@
  *
  * A graph is compiled (compile.c) into operations, each of which computes one or several fused layers, and tensors, each an
  * operation's output. The operations run in this order:
- *   1. frozen ones on images, a chunk of the batch at a time, so that a chunk's activations stay in the cache;
+ *   1. frozen ones on images, a chunk of the batch at a time, so that a large batch takes no more memory;
  *   2. frozen ones on flat tensors, the whole batch;
  *   3. those that a gradient passes through, the whole batch; backward goes through them in reverse.
  * With K operations, operation k runs at time k, its backward at time 2K - 1 - k. Every buffer has a birth and a death in this
@@ -17,7 +17,7 @@
 
 #define NN_NONE SIZE_MAX /* of offsets into the store */
 #define NN_LANES_MAX 16
-#define NN_CHUNK 4 /* images that the frozen part computes at a time, at most */
+#define NN_CHUNK 16 /* images that the frozen part computes at a time, at most; unless options.chunk says */
 
 typedef struct nn_buffer {
 	size_t bytes, offset; /* in the arena */

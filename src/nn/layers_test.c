@@ -79,7 +79,8 @@ static nn_options options_of(const fixture *f, bool training)
 			    .channels = input->channels,
 			    .training = training,
 			    .threads = f->threads,
-			    .seed = SEED};
+			    .seed = SEED,
+			    .chunk = 3};
 }
 
 static double largest(const double *values, size_t count)

@@ -29,6 +29,9 @@ static bm_status check_options(const nn_graph *graph, const nn_options *options,
 		return base_fail(err, BM_ERR_USAGE,
 				 "%d threads are not possible: choose 1 to 4096, or 0 for one per core",
 				 options->threads);
+	if (options->chunk < 0)
+		return base_fail(err, BM_ERR_USAGE, "chunks of %d images are not possible: choose 0 or more",
+				 options->chunk);
 	if (graph->count < 2)
 		return base_fail(err, BM_ERR_USAGE, "the network has no layers");
 	return BM_OK;

@@ -17,6 +17,7 @@ typedef struct nn_options {
 	bool training; /* compile the backward pass for layers that are trainable */
 	int threads;   /* 0: one per core */
 	uint64_t seed; /* of dropout */
+	int chunk;     /* images that the frozen part computes at a time, at most; 0: 16 */
 	/* For tests and pictures; both take more memory. */
 	bool keep_outputs; /* no output's memory is used again: nn_network_output knows every layer that was not fused away */
 	bool input_gradient; /* backward goes down to the images: nn_network_input_gradient */
