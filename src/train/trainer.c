@@ -177,12 +177,15 @@ static void guard_budget(trainer *t)
 	const bool more = share < BUDGET_SLACK && all_one_cycle(plan, first) && wanted[0] > 0;
 	if (share <= 1 && !more)
 		return;
+	/* The last stage of a cycle goes on for one epoch at least, in which the rate comes down: weights from the middle of a cycle are worth
+	 * less than being in time. */
+	const int more_epochs = count == 1 && plan->stages[first].schedule == TRAIN_ONE_CYCLE && wanted[0] > 0;
 	train_budget_least(plan, first, true, least);
-	least[0] = 0;
+	least[0] = more_epochs;
 	if (!train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, more ? TRAIN_BUDGET_GROWTH : 1,
 			      epochs)) {
 		train_budget_least(plan, first, false, least);
-		least[0] = 0;
+		least[0] = more_epochs;
 		train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, 1, epochs);
 	}
 	epochs[0] += s->epoch;
