@@ -210,15 +210,15 @@ def steady(model, images):
         layer.momentum = momentum
 
 
-def compare_gradients(prefix, ours, theirs, pairs, single, limit=1e-4):
+def compare_gradients(prefix, ours, theirs, pairs, single=None, limit=1e-4):
     """Norm-wise per array. Some gradients are 0 by arithmetic: what adds a constant to a channel in front of a batch norm that uses batch
     statistics. What both sides compute there is rounding, and is measured against the gradient of the layer's kernel or gamma; a sum
     that nearly cancels (below 1 % of that) is measured against the 1 %. `theirs` is Keras in float64, `single` Keras in float32:
-    where the latter is itself farther away than half the limit, ours may be twice as far as that."""
+    where the latter, if given, is itself farther away than half the limit, ours may be twice as far as that."""
     largest = {}
     for (layer, _), g in zip(pairs, theirs):
         largest[layer.name] = max(largest.get(layer.name, 0.0), np.linalg.norm(g))
-    for (layer, v), a, b, c in zip(pairs, ours, theirs, single):
+    for (layer, v), a, b, c in zip(pairs, ours, theirs, single or theirs):
         scale = largest[layer.name] * (1 if np.linalg.norm(b) < 1e-6 * largest[layer.name] else .01)
         close(f"{prefix}: gradient of {layer.name}/{v.name}", a, b, max(limit, 2 * distance(c, b, scale)), scale)
 
