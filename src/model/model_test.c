@@ -191,6 +191,8 @@ static void summary_has_layers_and_totals(void **state)
 	for (const char *line = strstr(s, "┏"); strncmp(line, " Total", 6) != 0; line = strchr(line, '\n') + 1) {
 		char copy[512];
 
+		assert_non_null(line);
+
 		snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\n"), line);
 		assert_int_equal(base_text_columns(copy), 101);
 	}
