@@ -76,7 +76,7 @@ static void probabilities_do_not_depend_on_the_batch(void **state)
 	near(one, three, COUNT * CLASSES);
 	for (int i = 0; i < COUNT; i++)
 		assert_true(fabsf(one[3 * i] + one[3 * i + 1] + one[3 * i + 2] - 1) < 1e-5f);
-	assert_true(memcmp(one, one + CLASSES, CLASSES * sizeof(float)) != 0);
+	assert_true(one[0] < one[CLASSES] || one[0] > one[CLASSES]); /* two images, two answers */
 	model_predictor_free(a);
 	model_predictor_free(b);
 }
