@@ -239,7 +239,8 @@ static int find_extra(const model_hdf5_reader *file, const bool *used, bool stri
 	return wrong;
 }
 
-/* Reads the model's weights from an HDF5 file in memory. head_taken NULL: the head must fit. Nothing is changed when the shapes are wrong. */
+/* Reads the model's weights from an HDF5 file in memory. head_taken NULL: the head must fit. Nothing is changed when the shapes are
+ * wrong; when an array cannot be read, those before it are. */
 static bm_status take_weights(model *m, const char *path, const uint8_t *bytes, size_t size, bool *head_taken,
 			      bm_error *err)
 {
@@ -343,11 +344,13 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 	static const uint8_t hdf5_magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 	model_archive *archive = NULL;
 	uint8_t *bytes = NULL, start[8] = {0};
+	model fresh = *m;
 	bool taken = false;
 	size_t size = 0;
 	FILE *file;
 	bm_status status;
 
+	fresh.weights = (nn_weights){0};
 	*head_taken = false;
 	file = fopen(path, "rb");
 	if (!file)
@@ -362,9 +365,16 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 		if (status == BM_OK)
 			status = model_archive_read(archive, WEIGHTS_ENTRY, WEIGHTS_LIMIT, &bytes, &size, err);
 	}
+	/* Into a copy: an array may turn out to be unreadable when others have been read. */
 	if (status == BM_OK)
-		status = take_weights(m, path, bytes, size, &taken, err);
-	*head_taken = status == BM_OK && taken;
+		status = nn_weights_copy(&m->weights, &fresh.weights, err);
+	if (status == BM_OK)
+		status = take_weights(&fresh, path, bytes, size, &taken, err);
+	if (status == BM_OK) {
+		memcpy(m->weights.storage, fresh.weights.storage, m->weights.total * sizeof(float));
+		*head_taken = taken;
+	}
+	nn_weights_free(&fresh.weights);
 	base_free(bytes);
 	model_archive_close(archive);
 	return status;

@@ -425,6 +425,56 @@ static void extra_and_missing_arrays_are_named(void **state)
 	base_free(bytes);
 }
 
+/* The last array has a checksum that is wrong: that shows only when all others have been read. */
+static void unreadable_last_array_changes_nothing(void **state)
+{
+	const hsize_t shape[1] = {2};
+	const float values[2] = {1234.5f, 5432.25f};
+	hid_t file, space = H5Screate_simple(1, shape, NULL), create = H5Pcreate(H5P_DATASET_CREATE), set;
+	uint8_t *weights, *at;
+	float *before;
+	size_t size;
+	bool head = true;
+	model m;
+	bm_error err;
+
+	(void)state;
+	take_apart("model.weights.h5", &weights, &size);
+	put(weights, size);
+	base_free(weights);
+	file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+	assert_true(file >= 0 && H5Ldelete(file, "layers/dense/vars/1", H5P_DEFAULT) >= 0);
+	assert_true(H5Pset_chunk(create, 1, shape) >= 0 && H5Pset_fletcher32(create) >= 0);
+	set = H5Dcreate2(file, "layers/dense/vars/1", H5T_IEEE_F32LE, space, H5P_DEFAULT, create, H5P_DEFAULT);
+	assert_true(set >= 0 && H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+	H5Dclose(set);
+	H5Pclose(create);
+	H5Sclose(space);
+	assert_true(H5Fclose(file) >= 0);
+
+	check(model_create(&tiny, classes, false, 7, &m, &err), &err);
+	check(model_load_weights(&m, path, &head, &err), &err);
+	assert_true(head && m.weights.storage[m.weights.total - 1] == values[1]);
+	model_free(&m);
+
+	check(base_file_read(path, (size_t)1 << 30, &weights, &size, &err), &err);
+	at = memmem(weights, size, values, sizeof(values));
+	assert_non_null(at);
+	at[1] ^= 4;
+	put(weights, size);
+	base_free(weights);
+	check(model_create(&tiny, classes, false, 7, &m, &err), &err);
+	before = base_malloc(m.weights.total, sizeof(float), "a copy", NULL);
+	assert_non_null(before);
+	memcpy(before, m.weights.storage, m.weights.total * sizeof(float));
+	assert_int_equal(model_load_weights(&m, path, &head, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "layers/dense/vars/1"));
+	assert_false(head);
+	assert_memory_equal(m.weights.storage, before, m.weights.total * sizeof(float));
+	base_free(before);
+	model_free(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +485,7 @@ int main(void)
 		cmocka_unit_test(wrong_descriptions),
 		cmocka_unit_test(entries_have_a_limit),
 		cmocka_unit_test(extra_and_missing_arrays_are_named),
+		cmocka_unit_test(unreadable_last_array_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

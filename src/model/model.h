@@ -54,7 +54,7 @@ bm_status model_save(const model *m, const char *path, bm_error *err);
 /* Reads a `.keras` file that model_save wrote. *out is created (model_free). */
 bm_status model_load(const char *path, model *out, bm_error *err);
 /* Takes the weights of a `.keras` or `.weights.h5` file whose base has the same shapes; the head is taken too when it fits, else left as
- * it is and *head_taken is false. Every missing, extra or misshaped array is named in the error. */
+ * it is and *head_taken is false. Every missing, extra or misshaped array is named in the error. On failure nothing has changed. */
 bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err);
 /* The options of a `.keras` file without its weights (for --weights FILE, to build the same width). */
 bm_status model_peek(const char *path, model_options *options, bm_error *err);
