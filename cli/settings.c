@@ -93,11 +93,12 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 	if (status != BM_OK)
 		return status;
 	if (a->values[CLI_PLAN])
-		return run_config_plan(config, a->values[CLI_PLAN], err);
+		return run_config_plan(config, a->values[CLI_PLAN], !a->values[CLI_IMAGE_SIZE] && !config->weights,
+				       err);
 	if (config->image_size == size)
 		return BM_OK;
 	if (!own_plan)
-		return run_config_plan(config, config->plan.name, err);
+		return run_config_plan(config, config->plan.name, false, err);
 	int wanted = config->image_size;
 	config->image_size = size;
 	run_config_resize(config, wanted);

@@ -88,7 +88,8 @@ const cli_option cli_options[] = {
 	{CLI_WIDTH, "width", 0, "X", "share of ResNet-50's filters, 0.0625 to 4 (1, or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
-	 "pixels a side that the network takes, 32 to 1024 (224, or that of --weights)", RUN | EXPLORE | MODEL | TRAIN},
+	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",
+	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_SUMMARY, "summary", 0, NULL, "print the table of all layers", RUN | MODEL},
 
 	{CLI_EPOCHS, "epochs", 'e', "N[,N...]", "epochs of each stage; one number: of every stage",

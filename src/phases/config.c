@@ -13,7 +13,7 @@ static const char *const split_names[] = {[DATA_SPLIT_DEFAULT] = "default", [DAT
 static const char *const head_names[] = {
 	[MODEL_HEAD_GUIDE] = "guide", [MODEL_HEAD_DENSE512] = "dense512", [MODEL_HEAD_LINEAR] = "linear"};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 
 static int index_of(const char *const *names, size_t count, const char *text)
 {
@@ -51,7 +51,7 @@ bool run_config_head_parse(const char *text, model_head *head)
 
 void run_config_init(run_config *config)
 {
-	*config = (run_config){.seed = 42, .width = 1, .image_size = 224, .benchmark = true};
+	*config = (run_config){.seed = 42, .width = 1, .image_size = TRAIN_TWO_STAGE_SIZE, .benchmark = true};
 	train_plan_two_stage(&config->plan, config->image_size);
 }
 
@@ -101,15 +101,30 @@ bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 	return status;
 }
 
-bm_status run_config_plan(run_config *config, const char *name, bm_error *err)
+static const struct {
+	const char *name;
+	int image_size;
+	void (*make)(train_plan *plan, int image_size);
+} plans[] = {{"two-stage", TRAIN_TWO_STAGE_SIZE, train_plan_two_stage},
+	     {"scratch", TRAIN_SCRATCH_SIZE, train_plan_scratch}};
+
+static int find_plan(const char *name)
 {
-	if (strcmp(name, "two-stage") == 0)
-		train_plan_two_stage(&config->plan, config->image_size);
-	else if (strcmp(name, "scratch") == 0)
-		train_plan_scratch(&config->plan, config->image_size);
-	else
+	for (int i = 0; i < COUNT(plans); i++)
+		if (strcmp(plans[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+bm_status run_config_plan(run_config *config, const char *name, bool own_size, bm_error *err)
+{
+	const int plan = find_plan(name), old = find_plan(config->plan.name);
+	if (plan < 0)
 		return base_fail(err, BM_ERR_USAGE,
 				 "no training plan is called '%s'; there are 'two-stage' and 'scratch'", name);
+	if (own_size && old >= 0 && config->image_size == plans[old].image_size)
+		config->image_size = plans[plan].image_size;
+	plans[plan].make(&config->plan, config->image_size);
 	return BM_OK;
 }
 
@@ -154,6 +169,7 @@ typedef struct reader {
 	const char *origin, *key;
 	json_t *value;
 	run_config *config;
+	bool own_size; /* of a plan that is named; see run_config_plan */
 } reader;
 
 static bm_status wrong(const reader *r, const char *expected, bm_error *err)
@@ -200,7 +216,7 @@ static bm_status read_weights(const reader *r, bm_error *err)
 static bm_status read_plan(const reader *r, bm_error *err)
 {
 	if (json_is_string(r->value))
-		return run_config_plan(r->config, json_string_value(r->value), err);
+		return run_config_plan(r->config, json_string_value(r->value), r->own_size, err);
 	if (!json_is_object(r->value))
 		return wrong(r, "the name of a plan or a plan", err);
 	char *text = json_dumps(r->value, JSON_REAL_PRECISION(15));
@@ -279,7 +295,11 @@ bm_status run_config_from_json(json_t *json, const char *origin, run_config *con
 	}
 	json_t *plan = json_object_get(json, "plan");
 	if (plan) {
-		reader r = {.origin = origin, .key = "plan", .value = plan, .config = config};
+		reader r = {.origin = origin,
+			    .key = "plan",
+			    .value = plan,
+			    .config = config,
+			    .own_size = !json_object_get(json, "image_size")};
 		return read_plan(&r, err);
 	}
 	if (json_object_get(json, "image_size"))

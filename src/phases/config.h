@@ -34,8 +34,9 @@ bm_status run_config_set(char **member, const char *value, bm_error *err);
 /* The same for a path: made absolute when it exists and is no URL. */
 bm_status run_config_set_path(char **member, const char *value, bm_error *err);
 
-/* Builds the plan of this name ("two-stage", "scratch") for config->image_size. BM_ERR_USAGE names the known ones. */
-bm_status run_config_plan(run_config *config, const char *name, bm_error *err);
+/* Builds the plan of this name ("two-stage", "scratch") for config->image_size; own_size: for the size that the plan is
+ * meant for, unless config->image_size was chosen. BM_ERR_USAGE names the known ones. */
+bm_status run_config_plan(run_config *config, const char *name, bool own_size, bm_error *err);
 
 /* A plan for `size` pixels made of this one: its last stage gets the size, earlier ones their share of it, in steps of 8. */
 void run_config_resize(run_config *config, int size);

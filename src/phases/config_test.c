@@ -41,7 +41,7 @@ static void written_and_read_it_is_the_same(void **state)
 	a.threads = 3;
 	a.strict = true;
 	a.benchmark = false;
-	assert_int_equal(run_config_plan(&a, "scratch", &err), BM_OK);
+	assert_int_equal(run_config_plan(&a, "scratch", false, &err), BM_OK);
 	a.plan.stages[0].learning_rate = 0.0123f;
 	assert_int_equal(run_config_set(&a.data, "/data/bräin \"quoted\"", &err), BM_OK);
 	assert_int_equal(run_config_set(&a.weights, "w.keras", &err), BM_OK);
@@ -115,13 +115,29 @@ static void a_plan_by_name_takes_the_image_size(void **state)
 	run_config_free(&config);
 }
 
+static void a_plan_by_name_brings_its_size(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config config;
+	assert_int_equal(parse("{\"plan\": \"scratch\"}", &config, &err), BM_OK);
+	assert_int_equal(config.image_size, TRAIN_SCRATCH_SIZE);
+	assert_int_equal(config.plan.stages[config.plan.count - 1].image_size, TRAIN_SCRATCH_SIZE);
+	run_config_free(&config);
+	run_config_init(&config);
+	config.image_size = 96; /* chosen */
+	assert_int_equal(run_config_plan(&config, "scratch", true, &err), BM_OK);
+	assert_int_equal(config.image_size, 96);
+	run_config_free(&config);
+}
+
 static void a_new_size_keeps_the_steps(void **state)
 {
 	(void)state;
 	bm_error err = {0};
 	run_config config;
 	run_config_init(&config);
-	assert_int_equal(run_config_plan(&config, "scratch", &err), BM_OK);
+	assert_int_equal(run_config_plan(&config, "scratch", false, &err), BM_OK);
 	int first = config.plan.stages[0].image_size;
 	run_config_resize(&config, 112);
 	assert_int_equal(config.plan.stages[config.plan.count - 1].image_size, 112);
@@ -168,6 +184,7 @@ int main(void)
 		cmocka_unit_test(what_is_unknown_or_wrong_is_named),
 		cmocka_unit_test(broken_json_tells_the_place),
 		cmocka_unit_test(a_plan_by_name_takes_the_image_size),
+		cmocka_unit_test(a_plan_by_name_brings_its_size),
 		cmocka_unit_test(a_new_size_keeps_the_steps),
 		cmocka_unit_test(differences_are_named_and_budgets_forgiven),
 	};

@@ -84,7 +84,7 @@ static void open_context(fixture *f, bool force, phase_context *c)
 	config.image_size = 32;
 	config.threads = 1;
 	config.benchmark = false;
-	assert_int_equal(run_config_plan(&config, "scratch", &err), BM_OK);
+	assert_int_equal(run_config_plan(&config, "scratch", false, &err), BM_OK);
 	for (int i = 0; i < config.plan.count; i++) {
 		config.plan.stages[i].epochs = 1;
 		config.plan.stages[i].batch = 8;

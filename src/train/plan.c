@@ -46,8 +46,9 @@ static int step_size(int size, double share)
 
 void train_plan_scratch(train_plan *plan, int image_size)
 {
-	static const int epochs[3] = {10, 8, 6};
-	static const double shares[3] = {0.6, 0.8, 1};
+	/* An epoch of small images teaches as much at first and costs a quarter. */
+	static const int epochs[3] = {14, 10, 8};
+	static const double shares[3] = {0.5, 0.75, 1};
 	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
 	for (int i = 0; i < 3; i++) {
 		const int size = i == 2 ? image_size : step_size(image_size, shares[i]);
@@ -64,7 +65,7 @@ void train_plan_scratch(train_plan *plan, int image_size)
 			.image_size = size,
 			.batch = 32,
 			.schedule = TRAIN_ONE_CYCLE,
-			.learning_rate = 2e-3f,
+			.learning_rate = 1e-3f,
 			.weight_decay = 0.05f,
 			.label_smoothing = 0.05f,
 			.clip_norm = 2,

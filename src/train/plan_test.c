@@ -59,12 +59,8 @@ static void test_scratch_sizes(void **unused)
 	(void)unused;
 	static const struct {
 		int size, count, sizes[3];
-	} cases[] = {{160, 3, {96, 128, 160}},
-		     {224, 3, {128, 192, 224}},
-		     {96, 2, {64, 96}},
-		     {64, 2, {32, 64}},
-		     {32, 1, {32}},
-		     {100, 3, {64, 96, 100}}};
+	} cases[] = {{160, 3, {96, 128, 160}}, {128, 3, {64, 96, 128}}, {224, 3, {128, 160, 224}}, {96, 2, {64, 96}},
+		     {64, 2, {32, 64}},	       {32, 1, {32}},		{100, 2, {64, 100}}};
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		train_plan plan;
 		train_plan_scratch(&plan, cases[c].size);
@@ -76,7 +72,7 @@ static void test_scratch_sizes(void **unused)
 			assert_int_equal(plan.stages[i].keep_best, i == plan.count - 1);
 			epochs += plan.stages[i].epochs;
 		}
-		assert_int_equal(epochs, 24);
+		assert_int_equal(epochs, 32);
 		assert_int_equal(train_plan_check(&plan, NULL), BM_OK);
 		round_trip(&plan);
 	}

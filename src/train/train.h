@@ -49,8 +49,11 @@ typedef struct train_plan {
 
 /* The guide's: stage 1 frozen, 5 epochs, Adam 1e-3; stage 2 last 30 layers, 10 epochs, 1e-5; batch 16; augmentation. */
 void train_plan_two_stage(train_plan *plan, int image_size);
-/* All layers from random weights, growing image sizes, one cycle, AdamW, label smoothing (facts: a from-scratch recipe). */
+/* All layers from random weights, growing image sizes, one cycle, AdamW, label smoothing. */
 void train_plan_scratch(train_plan *plan, int image_size);
+/* The sizes, in pixels a side, that the plans are meant for: the guide's, and the one that makes the most of an hour on two cores. */
+#define TRAIN_TWO_STAGE_SIZE 224
+#define TRAIN_SCRATCH_SIZE 128
 /* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
 bm_status train_plan_check(const train_plan *plan, bm_error *err);
 /* JSON text of a plan and back; what train_run saved and --config repeats. base_free. */
