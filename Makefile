@@ -5,7 +5,7 @@ RUN ?= runs/phantom
 DATA ?= runs/phantom-data
 program = $(BUILD)/cli/brainmri
 
-.PHONY: build run test test-keras bench check format install clean help packages
+.PHONY: build run test test-keras test-cluster bench check format install clean help packages
 .NOTPARALLEL:
 
 build: packages
@@ -28,6 +28,10 @@ test: build
 test-keras: build
 	@scripts/test-keras.sh $(BUILD)
 
+# Against a real HDFS and Spark: takes Java, Maven and, once, some 300 MB of jars into ~/.cache/brainmri-cluster.
+test-cluster: build
+	@scripts/test-cluster.sh $(BUILD)
+
 bench: build
 	@scripts/bench.sh $(BUILD)
 
@@ -49,13 +53,14 @@ clean:
 	rm -rf build build-asan
 
 help:
-	@echo "make             build the program: $(program)"
-	@echo "make run         generate a data set, train and evaluate a ResNet-50 on it: $(RUN)/report.html"
-	@echo "make test        unit tests and golden command lines"
-	@echo "make test-keras  parity with Keras"
-	@echo "make bench       speed and memory, beside other tools"
-	@echo "make check       format, folder order, lint, sanitizers"
-	@echo "make format      put the sources into the project's format"
-	@echo "make install     into PREFIX (default /usr/local)"
-	@echo "make clean       remove what was built; runs/ is kept"
+	@echo "make               build the program: $(program)"
+	@echo "make run           generate a data set, train and evaluate a ResNet-50 on it: $(RUN)/report.html"
+	@echo "make test          unit tests and golden command lines"
+	@echo "make test-keras    parity with Keras"
+	@echo "make test-cluster  against a real HDFS and Spark"
+	@echo "make bench         speed and memory, beside other tools"
+	@echo "make check         format, folder order, lint, sanitizers"
+	@echo "make format        put the sources into the project's format"
+	@echo "make install       into PREFIX (default /usr/local)"
+	@echo "make clean         remove what was built; runs/ is kept"
 	@echo "Each installs the Debian packages that are missing first (scripts/packages.txt)."

@@ -1,0 +1,138 @@
+"""What the cluster tests share: one running cluster, and the program."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import cluster
+
+PROGRAM = os.path.abspath(os.environ.get("BRAINMRI", "build/cli/brainmri"))
+SHARED = pathlib.Path(os.environ.get("BRAINMRI_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared").absolute()
+IMAGES = SHARED / "data" / "brain_Tumor_Types"
+CLASSES = {"glioma": 1321, "meningioma": 1339, "notumor": 1595, "pituitary": 1457}
+needs_images = unittest.skipUnless(IMAGES.is_dir(), f"no real images at {IMAGES}")
+
+
+class Cluster:
+    """The servers that all tests share, started by the first one that asks."""
+    folder = None
+    running = None
+
+    @classmethod
+    def get(cls):
+        if cls.running is None:
+            cls.folder = tempfile.mkdtemp(prefix="brainmri-cluster-")
+            cls.running = cluster.start(cls.folder, "--datanodes", "2", "--replication", "2", "--workers", "1", "--cores", "2", "--memory", "3g")
+        return cls.running
+
+    @classmethod
+    def end(cls):
+        if cls.folder is None:
+            return
+        try:
+            if (pathlib.Path(cls.folder) / "cluster.json").exists():
+                cluster.Cluster(cls.folder).stop()
+        finally:
+            shutil.rmtree(cls.folder, ignore_errors=True)
+            cls.folder = cls.running = None
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.servers = Cluster.get()
+        cls.environment = cls.servers.client_environment()
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="brainmri-test-"))
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def command(self, arguments, code=0, timeout=240, **variables):
+        """Runs a command on the cluster; fails the test when the exit code is another. A variable that is None is taken away."""
+        environment = {key: value for key, value in (self.environment | variables).items() if value is not None}
+        done = subprocess.run([str(word) for word in arguments], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=timeout, check=False)
+        if code is not None and done.returncode != code:
+            raise AssertionError(f"{' '.join(map(str, arguments))}: exit code {done.returncode}, not {code}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def call(self, *arguments, **options):
+        return self.command([PROGRAM, *arguments], **options)
+
+    def json(self, *arguments, **options):
+        return json.loads(self.call(*arguments, "--json", **options).stdout)
+
+    def fails(self, *arguments, says=(), code=1, **options):
+        """The command fails, and its message holds every one of `says`."""
+        done = self.call(*arguments, code=code, **options)
+        for text in [says] if isinstance(says, str) else says:
+            self.assertIn(text, done.stderr)
+        return done
+
+    def begin(self, *arguments, **variables):
+        """Starts the program and returns at once; it is ended with the test."""
+        environment = {key: value for key, value in (self.environment | variables).items() if value is not None}
+        with open(self.folder / "began.log", "wb") as log:
+            process = subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(self.finish, process)
+        return process
+
+    def finish(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+    def hdfs(self, *arguments, **options):
+        return self.command(["hdfs", *arguments], **options).stdout
+
+    def until(self, ready, what, seconds=60):
+        limit = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > limit:
+                self.fail(f"{what}: not within {seconds} s")
+            time.sleep(0.05)
+
+    def summary(self, path):
+        return self.servers.webhdfs("GETCONTENTSUMMARY", path)["ContentSummary"]
+
+    def files(self, path):
+        """Every file below an HDFS folder, by its path relative to it."""
+        found = {}
+
+        def walk(folder, prefix):
+            for one in self.servers.webhdfs("LISTSTATUS", folder)["FileStatuses"]["FileStatus"]:
+                name = prefix + one["pathSuffix"]
+                if one["type"] == "DIRECTORY":
+                    walk(f"{folder}/{one['pathSuffix']}", name + "/")
+                else:
+                    found[name] = one
+        walk(path, "")
+        return found
+
+
+def later(seconds, action):
+    """Does something after a while, beside the test; join() waits and tells whether it went well."""
+    class Later(threading.Thread):
+        error = None
+
+        def run(self):
+            time.sleep(seconds)
+            try:
+                action()
+            except Exception as error:  # pylint: disable=broad-except
+                self.error = error
+
+        def join(self, timeout=None):
+            super().join(timeout)
+            if self.error:
+                raise self.error
+    thread = Later(daemon=True)
+    thread.start()
+    return thread
