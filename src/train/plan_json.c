@@ -15,33 +15,37 @@ typedef struct field {
 	kind kind;
 	size_t offset;
 	double low, high; /* inclusive; of numbers */
+	double missing;	  /* the value of a field that is not there; NEEDED: it must be */
 } field;
 
+#define NEEDED NAN
+
 #define AT(member) offsetof(train_stage, member)
+/* A stage is known by NEEDED fields; any other may have come after a file was written, and is then what the program did before: nothing. */
 static const field fields[] = {
-	{"number", WHOLE, AT(number), 1, 99},
-	{"epochs", WHOLE, AT(epochs), 1, 100000},
-	{"part", PART, AT(part), MODEL_HEAD_ONLY, MODEL_ALL},
-	{"last_layers", WHOLE, AT(last_layers), 0, 100000},
-	{"image_size", WHOLE, AT(image_size), 32, 4096},
-	{"batch", WHOLE, AT(batch), 1, 65536},
-	{"schedule", SCHEDULE, AT(schedule), TRAIN_CONSTANT, TRAIN_ONE_CYCLE},
-	{"learning_rate", REAL, AT(learning_rate), 0, 1000},
-	{"weight_decay", REAL, AT(weight_decay), 0, 100},
-	{"label_smoothing", REAL, AT(label_smoothing), 0, 0.99},
-	{"clip_norm", REAL, AT(clip_norm), 0, 1e9},
-	{"flip", TRUTH, AT(augmentation.flip), 0, 0},
-	{"rotation", REAL, AT(augmentation.rotation), 0, 180},
-	{"shift", REAL, AT(augmentation.shift), 0, 1},
-	{"zoom", REAL, AT(augmentation.zoom), 0, 0.9},
-	{"brightness", REAL, AT(augmentation.brightness), 0, 1},
-	{"contrast", REAL, AT(augmentation.contrast), 0, 1},
-	{"patience", WHOLE, AT(patience), 0, 100000},
-	{"plateau_patience", WHOLE, AT(plateau_patience), 0, 100000},
-	{"plateau_factor", REAL, AT(plateau_factor), 0, 1},
-	{"bn_momentum", REAL, AT(bn_momentum), 0, 0.99999},
-	{"ema_decay", REAL, AT(ema_decay), 0, 0.99999},
-	{"keep_best", TRUTH, AT(keep_best), 0, 0},
+	{"number", WHOLE, AT(number), 1, 99, 0},
+	{"epochs", WHOLE, AT(epochs), 1, 100000, NEEDED},
+	{"part", PART, AT(part), MODEL_HEAD_ONLY, MODEL_ALL, NEEDED},
+	{"last_layers", WHOLE, AT(last_layers), 0, 100000, 0},
+	{"image_size", WHOLE, AT(image_size), 32, 4096, NEEDED},
+	{"batch", WHOLE, AT(batch), 1, 65536, 16},
+	{"schedule", SCHEDULE, AT(schedule), TRAIN_CONSTANT, TRAIN_ONE_CYCLE, TRAIN_CONSTANT},
+	{"learning_rate", REAL, AT(learning_rate), 0, 1000, NEEDED},
+	{"weight_decay", REAL, AT(weight_decay), 0, 100, 0},
+	{"label_smoothing", REAL, AT(label_smoothing), 0, 0.99, 0},
+	{"clip_norm", REAL, AT(clip_norm), 0, 1e9, 0},
+	{"flip", TRUTH, AT(augmentation.flip), 0, 0, 0},
+	{"rotation", REAL, AT(augmentation.rotation), 0, 180, 0},
+	{"shift", REAL, AT(augmentation.shift), 0, 1, 0},
+	{"zoom", REAL, AT(augmentation.zoom), 0, 0.9, 0},
+	{"brightness", REAL, AT(augmentation.brightness), 0, 1, 0},
+	{"contrast", REAL, AT(augmentation.contrast), 0, 1, 0},
+	{"patience", WHOLE, AT(patience), 0, 100000, 0},
+	{"plateau_patience", WHOLE, AT(plateau_patience), 0, 100000, 0},
+	{"plateau_factor", REAL, AT(plateau_factor), 0, 1, 0.5},
+	{"bn_momentum", REAL, AT(bn_momentum), 0, 0.99999, 0},
+	{"ema_decay", REAL, AT(ema_decay), 0, 0.99999, 0},
+	{"keep_best", TRUTH, AT(keep_best), 0, 0, 1},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
@@ -198,17 +202,62 @@ static bm_status misread(bm_error *err, int stage, const char *name, const char 
 			 stage + 1, wanted);
 }
 
-static bm_status stage_from_json(const json_t *object, int index, train_stage *stage, bm_error *err)
+static void set_missing(train_stage *stage, const field *f)
 {
-	const char *title = json_string_value(json_object_get(object, "title"));
-	if (!title)
+	char *at = (char *)stage + f->offset;
+	const int whole = (int)f->missing;
+	const float real = (float)f->missing;
+	const bool truth = f->missing != 0;
+	if (f->kind == REAL)
+		memcpy(at, &real, sizeof real);
+	else if (f->kind == TRUTH)
+		memcpy(at, &truth, sizeof truth);
+	else
+		memcpy(at, &whole, sizeof whole);
+}
+
+/* A field that no version knew: most likely a slip of the pen. */
+static bm_status check_known(json_t *object, int index, bm_error *err)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(object, key, value)
+	{
+		bool known = strcmp(key, "title") == 0;
+		for (size_t i = 0; i < FIELDS; i++)
+			known |= strcmp(key, fields[i].name) == 0;
+		if (!known)
+			return base_fail(err, BM_ERR_FORMAT,
+					 "training plan: unknown field '%s' of stage %d; a run's config.json shows all "
+					 "that there are",
+					 key, index + 1);
+	}
+	return BM_OK;
+}
+
+static bm_status stage_from_json(json_t *object, int index, train_stage *stage, bm_error *err)
+{
+	const json_t *title = json_object_get(object, "title");
+	if (title && !json_is_string(title))
 		return misread(err, index, "title", "a text");
-	snprintf(stage->title, sizeof stage->title, "%s", title);
+	if (title)
+		snprintf(stage->title, sizeof stage->title, "%s", json_string_value(title));
+	else
+		snprintf(stage->title, sizeof stage->title, "Stage %d", index + 1);
+	stage->number = index + 1;
+	bm_status status = check_known(object, index, err);
+	if (status != BM_OK)
+		return status;
 	for (size_t i = 0; i < FIELDS; i++) {
 		const field *f = &fields[i];
 		char *at = (char *)stage + f->offset;
 		const json_t *value = json_object_get(object, f->name);
 		int whole = 0;
+		if (!value && !isnan(f->missing)) {
+			if (f->offset != AT(number))
+				set_missing(stage, f);
+			continue;
+		}
 		switch (f->kind) {
 		case WHOLE:
 			if (!json_is_integer(value) || json_integer_value(value) < -1000000000 ||
@@ -256,23 +305,27 @@ bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err
 	json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &place);
 	if (!root)
 		return base_fail(err, BM_ERR_FORMAT, "training plan: no JSON: line %d: %s", place.line, place.text);
-	const char *name = json_string_value(json_object_get(root, "name"));
-	const json_t *stages = json_object_get(root, "stages");
-	const json_t *weights = json_object_get(root, "class_weights"), *mirror = json_object_get(root, "mirror");
-	const json_t *budget = json_object_get(root, "time_budget");
-	if (!name || !json_is_array(stages) || !json_is_boolean(weights) || !json_is_boolean(mirror) ||
-	    !json_is_number(budget))
+	const char *name = NULL;
+	json_t *stages = NULL;
+	int weights = true, mirror = false;
+	double budget = 0;
+	/* "!": a member that is not among these is an error. */
+	if (json_unpack_ex(root, &place, 0, "{s:s, s:o, s?b, s?b, s?F !}", "name", &name, "stages", &stages,
+			   "class_weights", &weights, "mirror", &mirror, "time_budget", &budget) != 0)
 		status = base_fail(err, BM_ERR_FORMAT,
-				   "training plan: it needs 'name', 'stages', 'class_weights', 'mirror' and "
-				   "'time_budget' (seconds)");
+				   "training plan: %s; it needs 'name' and 'stages', and may have 'class_weights', "
+				   "'mirror' (true or false) and 'time_budget' (seconds)",
+				   place.text);
+	else if (!json_is_array(stages))
+		status = base_fail(err, BM_ERR_FORMAT, "training plan: 'stages' is no list");
 	if (status == BM_OK && json_array_size(stages) > TRAIN_STAGES_MAX)
 		status = base_fail(err, BM_ERR_FORMAT, "training plan: it has %zu stages; at most %d are possible",
 				   json_array_size(stages), TRAIN_STAGES_MAX);
 	if (status == BM_OK) {
 		snprintf(plan->name, sizeof plan->name, "%s", name);
-		plan->class_weights = json_is_true(weights);
-		plan->mirror = json_is_true(mirror);
-		plan->time_budget = json_number_value(budget);
+		plan->class_weights = weights;
+		plan->mirror = mirror;
+		plan->time_budget = budget;
 		plan->count = (int)json_array_size(stages);
 	}
 	for (int i = 0; status == BM_OK && i < plan->count; i++)

@@ -78,6 +78,9 @@ static void test_scratch_sizes(void **unused)
 	}
 }
 
+/* As little of a stage as is allowed. */
+#define STAGE "\"epochs\":3,\"part\":\"all\",\"image_size\":64,\"learning_rate\":0.001"
+
 static void test_bad_plans_are_named(void **unused)
 {
 	(void)unused;
@@ -103,6 +106,9 @@ static void test_bad_plans_are_named(void **unused)
 		"\"number\":\"one\"}]}",
 		"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[1,2,3,4,5,6,7,8,"
 		"9]}",
+		"{\"name\":\"x\",\"stages\":[3]}",
+		"{\"name\":\"x\",\"mirror\":1,\"stages\":[{" STAGE "}]}",
+		"{\"name\":\"x\",\"stages\":[{" STAGE ", \"title\":5}]}",
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		assert_int_equal(train_plan_from_json(texts[i], &plan, &err), BM_ERR_FORMAT);
@@ -113,12 +119,52 @@ static void test_bad_plans_are_named(void **unused)
 		BM_ERR_USAGE);
 }
 
+/* A file from before fields were added. */
+static void test_missing_fields_have_defaults(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	bm_error err;
+	assert_int_equal(train_plan_from_json("{\"name\":\"old\", \"stages\":[{" STAGE "}, {" STAGE ", \"batch\": 8, "
+					      "\"keep_best\": false, \"schedule\": \"one-cycle\"}]}",
+					      &plan, &err),
+			 BM_OK);
+	assert_int_equal(plan.count, 2);
+	assert_true(plan.class_weights && !plan.mirror && plan.time_budget == 0);
+	const train_stage *a = &plan.stages[0], *b = &plan.stages[1];
+	assert_string_equal(a->title, "Stage 1");
+	assert_int_equal(a->number, 1);
+	assert_int_equal(b->number, 2);
+	assert_int_equal(a->epochs, 3);
+	assert_int_equal(a->batch, 16);
+	assert_int_equal(b->batch, 8);
+	assert_true(a->keep_best && !b->keep_best && a->ema_decay == 0 && a->bn_momentum == 0);
+	assert_true(a->schedule == TRAIN_CONSTANT && b->schedule == TRAIN_ONE_CYCLE);
+	assert_false(a->augmentation.flip);
+}
+
+static void test_unknown_fields_are_named(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	bm_error err;
+	assert_int_equal(train_plan_from_json("{\"name\":\"x\", \"stages\":[{" STAGE ", \"epoch\": 3}]}", &plan, &err),
+			 BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "'epoch' of stage 1"));
+	assert_int_equal(
+		train_plan_from_json("{\"name\":\"x\", \"miror\": true, \"stages\":[{" STAGE "}]}", &plan, &err),
+		BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "miror"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_stage),
 		cmocka_unit_test(test_scratch_sizes),
 		cmocka_unit_test(test_bad_plans_are_named),
+		cmocka_unit_test(test_missing_fields_have_defaults),
+		cmocka_unit_test(test_unknown_fields_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,9 @@ void train_plan_scratch(train_plan *plan, int image_size);
 #define TRAIN_SCRATCH_SIZE 128
 /* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
 bm_status train_plan_check(const train_plan *plan, bm_error *err);
-/* JSON text of a plan and back; what train_run saved and --config repeats. base_free. */
+/* JSON text of a plan and back; what train_run saved and --config repeats. base_free. Read back, a stage must have epochs, part, image_size and
+ * learning_rate; another field that is missing is off, or 16 (batch), constant (schedule), true (class_weights, keep_best); one that is unknown is
+ * BM_ERR_FORMAT, as is one of a wrong type. */
 bm_status train_plan_to_json(const train_plan *plan, char **json, bm_error *err);
 bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err);
 
