@@ -108,6 +108,8 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 		status = phase_context_create(&config, &options, &terminal->observer, &context, &err);
 	if (status == BM_OK)
 		status = do_phases(&context, names, count, from_data, &err);
+	if (status == BM_OK)
+		phase_warn_stale(&context);
 	if (status == BM_OK && terminal->json) {
 		json_t *json = cli_results(a, &context);
 		cli_print_json(terminal, json);

@@ -359,29 +359,34 @@ static void strip(json_t *json, bool budget)
 	json_array_foreach(json_object_get(plan, "stages"), i, stage) json_object_del(stage, "epochs");
 }
 
-bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err)
+void run_config_compare(json_t *a, json_t *b, char *names, size_t size)
 {
-	json_t *first = NULL, *second = NULL, *value;
-	names[0] = '\0';
-	bm_status status = run_config_to_json(a, &first, err);
-	if (status == BM_OK)
-		status = run_config_to_json(b, &second, err);
-	if (status != BM_OK)
-		goto done;
-	bool budget = budgeted(first) || budgeted(second);
-	strip(first, budget);
-	strip(second, budget);
+	bool budget = budgeted(a) || budgeted(b);
 	const char *key;
+	json_t *value;
 	size_t used = 0;
-	json_object_foreach(first, key, value)
+	names[0] = '\0';
+	strip(a, budget);
+	strip(b, budget);
+	json_object_foreach(a, key, value)
 	{
-		if (json_equal(value, json_object_get(second, key)))
+		if (json_equal(value, json_object_get(b, key)))
 			continue;
 		int length = snprintf(names + used, size - used, "%s%s", used ? ", " : "", key);
 		if (length > 0 && used + (size_t)length < size)
 			used += (size_t)length;
 	}
-done:
+}
+
+bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err)
+{
+	json_t *first = NULL, *second = NULL;
+	names[0] = '\0';
+	bm_status status = run_config_to_json(a, &first, err);
+	if (status == BM_OK)
+		status = run_config_to_json(b, &second, err);
+	if (status == BM_OK)
+		run_config_compare(first, second, names, size);
 	json_decref(first);
 	json_decref(second);
 	return status;

@@ -52,6 +52,9 @@ bm_status run_config_read(const char *path, run_config *config, bm_error *err);
  * the output and, under a time budget, the epochs that it resolved to are not among them. */
 bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err);
 
+/* The same for parts of two config.json objects, which are changed: what does not matter is taken out. */
+void run_config_compare(json_t *a, json_t *b, char *names, size_t size);
+
 const char *run_config_split_name(data_split_kind kind); /* "default", "guide" */
 bool run_config_split_parse(const char *text, data_split_kind *kind);
 const char *run_config_head_name(model_head head); /* "guide", "dense512", "linear" */

@@ -88,6 +88,13 @@ bm_status phase_need_pack(phase_context *context, bm_error *err);
 bm_status phase_need_split(phase_context *context, bm_error *err);
 bm_status phase_need_history(phase_context *context, bm_error *err);
 bm_status phase_need_metrics(phase_context *context, bm_error *err);
+/* A phase's results hold as long as the settings they depend on, and the results they were made from, are those that they were made with.
+ * `phase`: "preprocess", "model", "train", "evaluate". phase_note_made keeps them in phases/made_from.json when the results are there; the
+ * phase_need_ functions call phase_check_made: BM_ERR_DATA names what differs and the command that makes the results again. */
+bm_status phase_note_made(phase_context *context, const char *phase, bm_error *err);
+bm_status phase_check_made(phase_context *context, const char *phase, bm_error *err);
+/* Warns of the first results in the run folder that do not hold any more. */
+void phase_warn_stale(phase_context *context);
 /* The untrained network of phase 7: from config.weights or random. */
 bm_status phase_need_network(phase_context *context, bm_error *err);
 /* base_free; NULL with a message. */

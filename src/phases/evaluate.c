@@ -234,6 +234,8 @@ static bm_status judge(evaluation *e, bm_error *err)
 	base_free(path);
 	if (status == BM_OK)
 		status = write_predictions(e, err);
+	if (status == BM_OK)
+		status = phase_note_made(c, "evaluate", err);
 	if (status != BM_OK)
 		return status;
 	metrics_to_json(e);

@@ -161,5 +161,5 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	phase_say(c, "✓ Loss: Sparse Categorical Crossentropy");
 	phase_say(c, "✓ Metrics: Accuracy");
 	phase_put_text(c, NULL, "optimizer", decay ? "AdamW" : "Adam");
-	return BM_OK;
+	return phase_note_made(c, "model", err);
 }

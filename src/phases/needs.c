@@ -84,7 +84,9 @@ bm_status phase_need_split(phase_context *c, bm_error *err)
 	status = find(c, "split.csv", "preprocess", &path, err);
 	if (status != BM_OK)
 		return status;
-	status = data_split_read(path, c->pack.count, &c->split, err);
+	status = phase_check_made(c, "preprocess", err);
+	if (status == BM_OK)
+		status = data_split_read(path, c->pack.count, &c->split, err);
 	base_free(path);
 	c->have_split = status == BM_OK;
 	return status;
@@ -98,7 +100,9 @@ bm_status phase_need_history(phase_context *c, bm_error *err)
 	bm_status status = find(c, "training_history.json", "train", &path, err);
 	if (status != BM_OK)
 		return status;
-	status = train_history_read(path, &c->history, err);
+	status = phase_check_made(c, "train", err);
+	if (status == BM_OK)
+		status = train_history_read(path, &c->history, err);
 	base_free(path);
 	c->have_history = status == BM_OK;
 	return status;
@@ -112,7 +116,9 @@ bm_status phase_need_metrics(phase_context *c, bm_error *err)
 	bm_status status = find(c, "evaluation_metrics.json", "evaluate", &path, err);
 	if (status != BM_OK)
 		return status;
-	status = evaluate_metrics_read(path, &c->metrics, err);
+	status = phase_check_made(c, "evaluate", err);
+	if (status == BM_OK)
+		status = evaluate_metrics_read(path, &c->metrics, err);
 	base_free(path);
 	c->have_metrics = status == BM_OK;
 	return status;

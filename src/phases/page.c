@@ -114,6 +114,8 @@ bm_status phase_page(phase_context *c, bm_error *err)
 		status = phase_need_history(c, err);
 	if (status == BM_OK)
 		status = phase_need_metrics(c, err);
+	if (status == BM_OK)
+		status = phase_check_made(c, "model", err);
 	for (int i = 0; i < PHASES && status == BM_OK; i++) {
 		phases[i].number = i + 1;
 		phases[i].figures = figures_of[i + 1].figures;

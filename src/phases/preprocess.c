@@ -209,6 +209,8 @@ static bm_status split(phase_context *c, bm_error *err)
 	path = phase_path(c, "split.csv", err);
 	status = path ? data_split_write(&c->split, &copies, path, err) : BM_ERR_MEMORY;
 	if (status == BM_OK)
+		status = phase_note_made(c, "preprocess", err);
+	if (status == BM_OK)
 		status = say_split(c, &copies, err);
 done:
 	base_free(path);

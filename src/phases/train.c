@@ -65,10 +65,15 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	train_history_free(&c->history);
 	c->have_history = false;
 	status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer, &c->history, err);
-	if (status != BM_OK)
+	if (status != BM_OK) {
+		if (c->history.count > 0) /* stopped: the epochs that were done are of these settings */
+			phase_note_made(c, "train", NULL);
 		return status;
+	}
 	c->have_history = true;
 	status = phase_save_config(c, err); /* a time budget became epochs */
+	if (status == BM_OK)
+		status = phase_note_made(c, "train", err);
 	if (status != BM_OK)
 		return status;
 	history_to_json(c);

@@ -1,0 +1,74 @@
+"""Results that were made with other settings, or from other results, than those that hold now are not built upon."""
+import shutil
+import unittest
+
+from program import SMALL, Case
+
+
+class Stale(Case):
+    def refused(self, *arguments, says):
+        errors = self.call(*arguments, code=1).stderr
+        for text in says:
+            self.assertIn(text, errors)
+
+    def test_what_changed_makes_later_results_stale(self):
+        self.call("explore", "data", "--out", "r", *SMALL, "--epochs", "1")
+        for command in ("preprocess", "model", "train", "evaluate", "report"):
+            self.assertNotIn("no longer fits", self.call(command, "r").stderr)
+        metrics = self.read("r/evaluation_metrics.json")
+
+        # The split.
+        warned = self.call("preprocess", "r", "--split", "guide").stderr
+        self.assertIn("the trained model no longer fits (different now: the split)", warned)
+        self.refused("evaluate", "r", says=["the trained model in 'r'", "the split", "run 'brainmri train r' again"])
+        self.refused("report", "r", says=["run 'brainmri train r' again"])
+        self.call("preprocess", "r", "--split", "default")
+        self.call("evaluate", "r")
+        self.assertEqual(self.read("r/evaluation_metrics.json"), metrics)
+
+        # A look with another seed changes nothing.
+        self.call("evaluate", "r", "--seed", "9")
+        self.call("report", "r")
+
+        # The network.
+        self.assertIn("the trained model no longer fits (different now: head)", self.call("model", "r", "--head", "linear").stderr)
+        self.refused("evaluate", "r", says=["different now: head", "run 'brainmri train r' again"])
+        self.assertIn("the evaluation no longer fits", self.call("train", "r").stderr)
+        self.refused("report", "r", says=["the evaluation in 'r'", "the trained model", "run 'brainmri evaluate r' again"])
+        self.call("evaluate", "r")
+        self.call("report", "r")
+
+        # The plan, changed with the training that it is for: only phase 7's summary is old.
+        self.assertIn("the summary of the model no longer fits (different now: plan)", self.call("train", "r", "--lr", "0.0007").stderr)
+        self.call("model", "r")
+        self.call("evaluate", "r")
+        self.call("report", "r")
+
+        # The seed, of the split too.
+        self.assertIn("the split no longer fits (different now: seed)", self.call("explore", "r", "--seed", "5").stderr)
+        self.refused("train", "r", says=["the split in 'r'", "different now: seed", "run 'brainmri preprocess r' again"])
+        self.call("explore", "r", "--seed", "42")
+        self.call("report", "r")
+
+        # The data.
+        shutil.copy(self.folder / "data/glioma/phantom_000000.jpg", self.folder / "data/notumor/more.jpg")
+        self.call("explore", "r")
+        self.refused("train", "r", says=["different now: the listed data", "run 'brainmri preprocess r' again"])
+        for command in ("preprocess", "train", "evaluate", "report"):
+            self.call(command, "r")
+
+    def test_a_run_begun_anew_does_not_keep_the_old_model(self):
+        self.call("run", "data", "--out", "a", *SMALL, "--epochs", "1", "--no-bench")
+        self.call("explore", "data", "--out", "a", "--force", *SMALL, "--epochs", "1", "--width", "0.25")
+        self.call("preprocess", "a")
+        self.refused("evaluate", "a", says=["different now: width", "run 'brainmri train a' again"])
+
+    def test_results_without_a_note_are_taken(self):
+        self.call("run", "data", "--out", "old", *SMALL, "--epochs", "1", "--no-bench")
+        (self.folder / "old/phases/made_from.json").unlink()
+        self.call("evaluate", "old")
+        self.call("report", "old")
+
+
+if __name__ == "__main__":
+    unittest.main()
