@@ -71,7 +71,7 @@ static uint32_t bit_of(const cli_command *command)
 	return command ? UINT32_C(1) << (command - cli_commands) : 0;
 }
 
-static bool takes(const cli_command *command, const cli_option *option)
+bool cli_takes(const cli_command *command, const cli_option *option)
 {
 	return command ? (option->commands & bit_of(command)) != 0
 		       : option->id == CLI_HELP || option->id == CLI_VERSION;
@@ -97,7 +97,7 @@ static bm_status unknown_option(const cli_command *command, const char *word, bm
 	const char *names[CLI_OPTION_COUNT];
 	size_t count = 0;
 	for (size_t i = 0; i < cli_option_count; i++)
-		if (takes(command, &cli_options[i]))
+		if (cli_takes(command, &cli_options[i]))
 			names[count++] = cli_options[i].name;
 	const char *near = word[0] == '-' && word[1] == '-' ? cli_nearest(word + 2, names, count) : NULL;
 	return base_fail(err, BM_ERR_USAGE, "'brainmri%s%s' has no option '%s'%s%s%s; see 'brainmri%s%s --help'",
@@ -108,7 +108,7 @@ static bm_status unknown_option(const cli_command *command, const char *word, bm
 static const cli_option *find_option(const cli_command *command, const char *name, size_t length)
 {
 	for (size_t i = 0; i < cli_option_count; i++)
-		if (takes(command, &cli_options[i]) && strlen(cli_options[i].name) == length &&
+		if (cli_takes(command, &cli_options[i]) && strlen(cli_options[i].name) == length &&
 		    strncmp(cli_options[i].name, name, length) == 0)
 			return &cli_options[i];
 	return NULL;
@@ -117,7 +117,7 @@ static const cli_option *find_option(const cli_command *command, const char *nam
 static const cli_option *find_letter(const cli_command *command, char letter)
 {
 	for (size_t i = 0; i < cli_option_count; i++)
-		if (takes(command, &cli_options[i]) && cli_options[i].letter == letter)
+		if (cli_takes(command, &cli_options[i]) && cli_options[i].letter == letter)
 			return &cli_options[i];
 	return NULL;
 }
@@ -255,7 +255,7 @@ static void program_help(base_text *text)
 	}
 	base_text_add(text, "\nOptions:\n");
 	for (size_t i = 0; i < cli_option_count; i++)
-		if (takes(NULL, &cli_options[i]))
+		if (cli_takes(NULL, &cli_options[i]))
 			option_line(text, &cli_options[i]);
 	base_text_add(text,
 		      "\n'brainmri COMMAND --help' tells more of each. Exit code: 0 done, 1 failed, 2 wrong usage.\n\n"
@@ -280,7 +280,7 @@ void cli_help(const cli_command *command, base_text *text)
 	}
 	base_text_add(text, "\nOptions:\n");
 	for (size_t i = 0; i < cli_option_count; i++)
-		if (takes(command, &cli_options[i]))
+		if (cli_takes(command, &cli_options[i]))
 			option_line(text, &cli_options[i]);
 	base_text_add(text, "\nExample:\n");
 	for (const char *line = command->example; *line;) {

@@ -86,6 +86,8 @@ void cli_arguments_free(cli_arguments *arguments);
 /* The help of a command; NULL: of the program. */
 void cli_help(const cli_command *command, base_text *text);
 const cli_command *cli_find_command(const char *name); /* NULL when there is none */
+/* Does the command (NULL: the program without one) take the option? */
+bool cli_takes(const cli_command *command, const cli_option *option);
 
 /* The nearest of some names, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);

@@ -54,6 +54,10 @@ installed() {
 	local prefix=$root$(pkg-config --variable=prefix brainmri)
 	local libraries=$prefix/${pc#"$prefix/"}
 	libraries=$(dirname "$(dirname "$libraries")")
+	for file in bin/brainmri include/brainmri/brainmri.h share/man/man1/brainmri.1 share/fish/vendor_completions.d/brainmri.fish \
+		share/zsh/site-functions/_brainmri share/bash-completion/completions/brainmri.bash; do
+		[ -s "$prefix/$file" ] || { echo "not installed: $file" >&2; return 1; }
+	done
 	flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs brainmri)
 	for example in examples/*.c; do
 		[ -f "$example" ] || continue
