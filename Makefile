@@ -33,6 +33,7 @@ test-cluster: build
 	@scripts/test-cluster.sh $(BUILD)
 
 bench: build
+	@scripts/install-packages.sh scripts/packages-bench.txt
 	@scripts/bench.sh $(BUILD)
 
 check: build

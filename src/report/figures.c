@@ -217,7 +217,7 @@ bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m,
 
 /* ---- ROC ---- */
 
-/* The curves, coloured as the classes are everywhere. */
+/* The curves, coloured as the classes are everywhere; where a colour comes again, in other dashes. */
 static void add_curves(base_text *s, const evaluate_metrics *m, const char *const *names, bool titles)
 {
 	const char *before = "";
@@ -229,8 +229,8 @@ static void add_curves(base_text *s, const evaluate_metrics *m, const char *cons
 			 m->per_class[c].auc);
 		base_text_add(s,
 			      "%s'roc_curves.csv' every ::1 using ($1==%d?$3:NaN):4 with lines linewidth 2.2 linecolor "
-			      "rgb %s ",
-			      before, c, report_class_colour(c));
+			      "rgb %s dashtype %d ",
+			      before, c, report_class_colour(c), 1 + c / REPORT_CLASS_COLOURS);
 		if (titles) {
 			base_text_add(s, "title ");
 			report_add_quoted(s, text);

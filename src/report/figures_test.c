@@ -330,6 +330,12 @@ static void many_classes(void **state)
 	assert_ok(report_figure_confusion("figures", &m, many, &err), &err);
 	assert_ok(report_figure_roc("figures", &m, many, &err), &err);
 	evaluate_metrics_free(&m);
+
+	/* The ninth curve has the colour of the first, and must differ from it. */
+	char *script = read_text("figures/roc_curves.gp");
+	assert_non_null(strstr(script, "($1==0?$3:NaN):4 with lines linewidth 2.2 linecolor rgb 0x0072b2 dashtype 1"));
+	assert_non_null(strstr(script, "($1==8?$3:NaN):4 with lines linewidth 2.2 linecolor rgb 0x0072b2 dashtype 2"));
+	base_free(script);
 }
 
 /* The script alone draws the picture again. */

@@ -21,9 +21,9 @@
 
 const char *report_class_colour(int index)
 {
-	static const char *const colours[] = {"0x0072b2", "0xe69f00", "0x009e73", "0xcc79a7",
-					      "0x56b4e9", "0xd55e00", "0x8a7d00", "0x555555"};
-	return colours[index % (int)(sizeof colours / sizeof *colours)];
+	static const char *const colours[REPORT_CLASS_COLOURS] = {"0x0072b2", "0xe69f00", "0x009e73", "0xcc79a7",
+								  "0x56b4e9", "0xd55e00", "0x8a7d00", "0x555555"};
+	return colours[index % REPORT_CLASS_COLOURS];
 }
 
 void report_add_quoted(base_text *script, const char *text)

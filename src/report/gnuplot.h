@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 /* Colours that stay apart for colour-blind eyes (Okabe & Ito 2008), "0xRRGGBB"; repeats after eight. */
+#define REPORT_CLASS_COLOURS 8
 const char *report_class_colour(int index);
 
 #define REPORT_BLUE "#0072b2"	/* training */
