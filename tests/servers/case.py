@@ -90,7 +90,7 @@ class Case(unittest.TestCase):
         process.wait()
 
     def hdfs(self, *arguments, **options):
-        return self.command(["hdfs", *arguments], **options).stdout
+        return self.command(["hdfs", *arguments], **({"HADOOP_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"} | options)).stdout
 
     def until(self, ready, what, seconds=60):
         limit = time.monotonic() + seconds

@@ -78,6 +78,10 @@ class Cluster:
         """As os.environ, for a process that uses the cluster."""
         return os.environ | self.environment()
 
+    def quick_environment(self):
+        """The same for a Java program that lives for seconds."""
+        return self.client_environment() | {"HADOOP_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+
     def pid(self, name):
         return keeper.read_pid(self.pids / name)
 
@@ -93,7 +97,7 @@ class Cluster:
         hadoop, spark = programs / "hadoop", pathlib.Path(options.spark_home or programs / "spark")
         for name in ("pids", "logs", "conf", "tmp", "name", "spark/local", "spark/work"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        ports = iter(free_ports(5 + 3 * options.datanodes + 2 * options.workers))
+        ports = iter(free_ports(7 + 3 * options.datanodes + 2 * options.workers))
         rpc, web, master, master_ui, rest = (next(ports) for _ in range(5))
         user = pwd.getpwuid(os.getuid()).pw_name
         core = {"fs.defaultFS": f"hdfs://{HOST}:{rpc}", "hadoop.tmp.dir": str(self.folder / "tmp")}
@@ -110,6 +114,20 @@ class Cluster:
             "dfs.namenode.heartbeat.recheck-interval": 1000,
             "dfs.namenode.safemode.extension": 0,
         }
+        if options.standby:
+            # Both NameNodes write their edits into one shared folder; which of them is active is said with `hdfs haadmin`.
+            hdfs |= {
+                "dfs.nameservices": "cluster", "dfs.ha.namenodes.cluster": "namenode,standby",
+                "dfs.client.failover.proxy.provider.cluster": "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider",
+                "dfs.namenode.shared.edits.dir": (self.folder / "edits").as_uri(), "dfs.ha.fencing.methods": "shell(/bin/true)",
+                "dfs.ha.tail-edits.period": 1,
+            }
+            for name, addresses in (("namenode", (rpc, web)), ("standby", (next(ports), next(ports)))):
+                hdfs[f"dfs.namenode.rpc-address.cluster.{name}"] = f"{HOST}:{addresses[0]}"
+                hdfs[f"dfs.namenode.http-address.cluster.{name}"] = f"{HOST}:{addresses[1]}"
+                hdfs[f"dfs.namenode.name.dir.cluster.{name}"] = (self.folder / ("name" if name == "namenode" else "name-standby")).as_uri()
+            core["fs.defaultFS"] = "hdfs://cluster"
+            del hdfs["dfs.namenode.name.dir"], hdfs["dfs.namenode.http-address"]
         for setting in options.set:
             name, _, value = setting.partition("=")
             (core if name.startswith(("fs.", "hadoop.")) else hdfs)[name] = value
@@ -133,6 +151,10 @@ class Cluster:
         daemon = {"HADOOP_OPTS": "-XX:+UseSerialGC -Dhadoop.root.logger=INFO,console", "HADOOP_HEAPSIZE_MAX": "256m"}
         script = str(hadoop / "bin" / "hdfs")
         daemons = {"namenode": {"command": [script, "namenode"], "environment": daemon}}
+        if options.standby:
+            for name in ("namenode", "standby"):
+                daemons[name] = {"command": [script, "namenode", "-D", f"dfs.ha.namenode.id={name}"], "environment": daemon}
+            environment["CLUSTER_WEBHDFS_STANDBY"] = hdfs["dfs.namenode.http-address.cluster.standby"]
         for number in range(1, options.datanodes + 1):
             own = {"data.dir": (self.folder / f"data-{number}").as_uri(), "address": f"{HOST}:{next(ports)}",
                    "http.address": f"{HOST}:{next(ports)}", "ipc.address": f"{HOST}:{next(ports)}"}
@@ -200,8 +222,8 @@ class Cluster:
                 raise Failed(f"{what} after {seconds} s: {self.tail(names[0])}")
             time.sleep(0.1)
 
-    def jmx(self, bean):
-        web = self.state["environment"]["CLUSTER_WEBHDFS"]
+    def jmx(self, bean, name="namenode"):
+        web = self.state["environment"]["CLUSTER_WEBHDFS" if name == "namenode" else "CLUSTER_WEBHDFS_STANDBY"]
         return get_json(f"http://{web}/jmx?qry=Hadoop:service=NameNode,name={bean}")["beans"][0]
 
     def hdfs_ready(self, datanodes):
@@ -234,11 +256,13 @@ class Cluster:
     def format(self):
         if (self.folder / "name" / "current" / "VERSION").exists():
             return
-        script = self.state["daemons"]["namenode"]["command"][0]
-        done = subprocess.run([script, "namenode", "-format", "-nonInteractive"], env=self.client_environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
+        command = self.state["daemons"]["namenode"]["command"] + ["-format", "-nonInteractive"]
+        done = subprocess.run(command, env=self.quick_environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False)
         if done.returncode:
             raise Failed("the NameNode's folder could not be formatted:\n" + "\n".join(done.stdout.splitlines()[-12:]))
+        if "standby" in self.state["daemons"]:
+            shutil.copytree(self.folder / "name", self.folder / "name-standby")
 
     def start(self, options):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -257,6 +281,10 @@ class Cluster:
                     for name in names:
                         if name.startswith("worker"):
                             self.launch(name)
+                if options.standby:
+                    self.wait("the NameNodes are not ready", lambda: self.jmx("NameNodeStatus") and self.jmx("NameNodeStatus", "standby"),
+                              ["namenode", "standby"])
+                    self.activate("namenode")
                 self.wait_hdfs()
                 if options.workers:
                     self.wait_spark()
@@ -287,6 +315,13 @@ class Cluster:
             time.sleep(0.05)
         self.launch(name)
         self.write_env()
+
+    def activate(self, name):
+        """Of two NameNodes, makes this one the active one; the other has to be on standby, or gone."""
+        done = subprocess.run(["hdfs", "haadmin", "-transitionToActive", name], env=self.quick_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise Failed(f"'{name}' did not become active:\n{done.stdout[-2000:]}")
 
     def signal(self, name, number):
         pid = self.pid(name)
@@ -325,6 +360,7 @@ def options_parser():
     start.add_argument("--workers", type=int, default=1, help="Spark workers; 0: no Spark")
     start.add_argument("--cores", type=int, default=2, help="of each worker")
     start.add_argument("--memory", default="2g", help="of each worker")
+    start.add_argument("--standby", action="store_true", help="a second NameNode, on standby")
     start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of core-site.xml or hdfs-site.xml")
     start.add_argument("--spark-home", default=os.environ.get("BRAINMRI_CLUSTER_SPARK_HOME"), help="another Spark than the one from Maven Central")
     start.add_argument("--no-home", action="store_true", help="do not make /user/NAME")
