@@ -317,8 +317,8 @@ class Cluster:
         self.write_env()
 
     def activate(self, name):
-        """Of two NameNodes, makes this one the active one; the other has to be on standby, or gone."""
-        done = subprocess.run(["hdfs", "haadmin", "-transitionToActive", name], env=self.quick_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        """Of two NameNodes, makes this one the active one; the other has to be on standby, or gone (which is why it is forced)."""
+        done = subprocess.run(["hdfs", "haadmin", "-transitionToActive", "--forceactive", name], env=self.quick_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
         if done.returncode:
             raise Failed(f"'{name}' did not become active:\n{done.stdout[-2000:]}")
