@@ -62,7 +62,7 @@ static bm_status list_classes(storage *s, const base_observer *observer, data_se
 	if (status != BM_OK)
 		return status;
 	for (size_t i = 0; i < list.count; i++) {
-		if (list.items[i].folder)
+		if (list.items[i].info.folder)
 			folders++;
 		else
 			loose++;
@@ -82,7 +82,7 @@ static bm_status list_classes(storage *s, const base_observer *observer, data_se
 		goto end;
 	}
 	for (size_t i = 0; i < list.count; i++) {
-		if (!list.items[i].folder)
+		if (!list.items[i].info.folder)
 			continue;
 		if (!showable(list.items[i].name)) {
 			status = base_fail(err, BM_ERR_DATA,
@@ -124,7 +124,7 @@ static bm_status list_class(storage *s, int label, size_t *capacity, size_t *nes
 	if (status != BM_OK)
 		return status;
 	for (size_t i = 0; i < list.count; i++) {
-		if (list.items[i].folder) {
+		if (list.items[i].info.folder) {
 			(*nested)++;
 			continue;
 		}
@@ -136,7 +136,7 @@ static bm_status list_class(storage *s, int label, size_t *capacity, size_t *nes
 			status = BM_ERR_MEMORY;
 			goto end;
 		}
-		set->items[set->count++] = (data_item){.path = path, .label = label, .size = list.items[i].size};
+		set->items[set->count++] = (data_item){.path = path, .label = label, .size = list.items[i].info.size};
 		files++;
 	}
 	if (files == 0)

@@ -2,10 +2,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/backend.h"
@@ -14,7 +18,7 @@ typedef struct local {
 	int root;
 } local;
 
-static bm_status fail_errno(bm_error *err, const char *verb, const char *url, const char *path, int number)
+bm_status storage_local_fail(bm_error *err, const char *verb, const char *url, const char *path, int number)
 {
 	const char *slash = path[0] ? "/" : "";
 	switch (number) {
@@ -28,8 +32,12 @@ static bm_status fail_errno(bm_error *err, const char *verb, const char *url, co
 				 url, slash, path);
 	case EACCES:
 	case EPERM:
-		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; check who may read it", verb, url, slash,
-				 path, strerror(number));
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; check who may read and write there", verb,
+				 url, slash, path, strerror(number));
+	case ENOSPC:
+	case EDQUOT:
+		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; free some space or choose another folder",
+				 verb, url, slash, path, strerror(number));
 	case EMFILE:
 	case ENFILE:
 		return base_fail(err, BM_ERR_IO, "cannot %s '%s%s%s': %s; use fewer threads or raise 'ulimit -n'", verb,
@@ -48,17 +56,49 @@ static int open_below(int root, const char *path, int flags)
 	return fd;
 }
 
-static bm_status local_list(void *state, const char *url, const char *path, storage_list *list, bm_error *err)
+static void fill_info(const struct stat *what, storage_info *info)
+{
+	bool folder = S_ISDIR(what->st_mode);
+	struct passwd user, *found_user = NULL;
+	struct group group, *found_group = NULL;
+	char room[2048];
+	*info = (storage_info){.folder = folder,
+			       .size = S_ISREG(what->st_mode) ? (uint64_t)what->st_size : 0,
+			       .modified = (int64_t)what->st_mtim.tv_sec * 1000 + what->st_mtim.tv_nsec / 1000000,
+			       .permission = (int)(what->st_mode & 07777),
+			       .replication = folder ? 0 : 1};
+	if (getpwuid_r(what->st_uid, &user, room, sizeof room, &found_user) == 0 && found_user)
+		snprintf(info->owner, sizeof info->owner, "%s", user.pw_name);
+	else
+		snprintf(info->owner, sizeof info->owner, "%u", (unsigned)what->st_uid);
+	if (getgrgid_r(what->st_gid, &group, room, sizeof room, &found_group) == 0 && found_group)
+		snprintf(info->group, sizeof info->group, "%s", group.gr_name);
+	else
+		snprintf(info->group, sizeof info->group, "%u", (unsigned)what->st_gid);
+}
+
+static bm_status local_look(void *state, const char *url, const char *path, storage_info *info, bm_error *err)
+{
+	const local *place = state;
+	struct stat what;
+	if (fstatat(place->root, path[0] ? path : ".", &what, 0) != 0)
+		return storage_local_fail(err, "look at", url, path, errno);
+	fill_info(&what, info);
+	return BM_OK;
+}
+
+static bm_status local_list(void *state, const char *url, const char *path, bool hidden, storage_list *list,
+			    bm_error *err)
 {
 	const local *place = state;
 	int fd = open_below(place->root, path, O_DIRECTORY);
 	if (fd < 0)
-		return fail_errno(err, "list", url, path, errno);
+		return storage_local_fail(err, "list", url, path, errno);
 	DIR *folder = fdopendir(fd);
 	if (!folder) {
 		int number = errno;
 		close(fd);
-		return fail_errno(err, "list", url, path, number);
+		return storage_local_fail(err, "list", url, path, number);
 	}
 	bm_status status = BM_OK;
 	size_t capacity = 0;
@@ -67,16 +107,18 @@ static bm_status local_list(void *state, const char *url, const char *path, stor
 		const struct dirent *entry = readdir(folder);
 		if (!entry) {
 			if (errno != 0)
-				status = fail_errno(err, "list", url, path, errno);
+				status = storage_local_fail(err, "list", url, path, errno);
 			break;
 		}
-		if (entry->d_name[0] == '.')
+		const char *name = entry->d_name;
+		if (name[0] == '.' && (!hidden || strcmp(name, ".") == 0 || strcmp(name, "..") == 0))
 			continue;
 		/* A link counts as what it points to; a dangling one as a file, so that reading it names it. */
 		struct stat what;
-		bool known = fstatat(fd, entry->d_name, &what, 0) == 0;
-		status = storage_list_add(list, &capacity, entry->d_name, known && S_ISDIR(what.st_mode),
-					  known && S_ISREG(what.st_mode) ? (uint64_t)what.st_size : 0, err);
+		storage_info info = {0};
+		if (fstatat(fd, name, &what, 0) == 0)
+			fill_info(&what, &info);
+		status = storage_list_add(list, &capacity, name, &info, err);
 	}
 	closedir(folder);
 	return status;
@@ -109,9 +151,9 @@ static bm_status local_read(void *state, const char *url, const char *path, size
 	char a[32], b[32];
 	int fd = open_below(place->root, path, O_NONBLOCK | O_NOCTTY); /* a pipe must not block */
 	if (fd < 0)
-		return fail_errno(err, "open", url, path, errno);
+		return storage_local_fail(err, "open", url, path, errno);
 	if (fstat(fd, &what) != 0) {
-		status = fail_errno(err, "look at", url, path, errno);
+		status = storage_local_fail(err, "look at", url, path, errno);
 		goto done;
 	}
 	if (!S_ISREG(what.st_mode)) {
@@ -133,7 +175,7 @@ static bm_status local_read(void *state, const char *url, const char *path, size
 	}
 	ssize_t got = read_fully(fd, block, expected + 1);
 	if (got < 0) {
-		status = fail_errno(err, "read", url, path, errno);
+		status = storage_local_fail(err, "read", url, path, errno);
 		goto done;
 	}
 	if ((size_t)got != expected) {
@@ -151,6 +193,71 @@ done:
 	return status;
 }
 
+static bm_status local_read_range(void *state, const char *url, const char *path, uint64_t offset, size_t length,
+				  uint8_t *bytes, size_t *got, bm_error *err)
+{
+	const local *place = state;
+	struct stat what;
+	bm_status status = BM_OK;
+	int fd = open_below(place->root, path, O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return storage_local_fail(err, "open", url, path, errno);
+	if (fstat(fd, &what) != 0)
+		status = storage_local_fail(err, "look at", url, path, errno);
+	else if (!S_ISREG(what.st_mode))
+		status = base_fail(err, BM_ERR_IO, "cannot read '%s/%s': it is %s, not a file", url, path,
+				   S_ISDIR(what.st_mode) ? "a folder" : "a pipe, socket or device");
+	while (status == BM_OK && *got < length) {
+		ssize_t some = pread(fd, bytes + *got, length - *got, (off_t)(offset + *got));
+		if (some < 0 && errno == EINTR)
+			continue;
+		if (some < 0)
+			status = storage_local_fail(err, "read", url, path, errno);
+		if (some <= 0)
+			break;
+		*got += (size_t)some;
+	}
+	close(fd);
+	return status;
+}
+
+static bm_status local_create(void *state, const char *url, const char *path, const storage_source *source,
+			      bm_error *err)
+{
+	return storage_local_create(((local *)state)->root, url, path, source, err);
+}
+
+static bm_status local_make_folders(void *state, const char *url, const char *path, bm_error *err)
+{
+	return storage_local_make_folders(((local *)state)->root, url, path, err);
+}
+
+static bm_status local_rename(void *state, const char *url, const char *from, const char *to, bool replace,
+			      bm_error *err)
+{
+	const local *place = state;
+	unsigned flags = replace ? 0 : RENAME_NOREPLACE;
+	if (renameat2(place->root, from, place->root, to, flags) == 0)
+		return BM_OK;
+	if (errno == EEXIST || errno == ENOTEMPTY)
+		return base_fail(err, BM_ERR_IO, "cannot rename '%s/%s' to '%s': that is there already", url, from, to);
+	return storage_local_fail(err, "rename", url, from, errno);
+}
+
+static bm_status local_remove(void *state, const char *url, const char *path, bool all, bool *was, bm_error *err)
+{
+	bool there;
+	return storage_local_remove(((local *)state)->root, url, path, all, was ? was : &there, err);
+}
+
+static bm_status local_set_permission(void *state, const char *url, const char *path, int permission, bm_error *err)
+{
+	const local *place = state;
+	if (fchmodat(place->root, path[0] ? path : ".", (mode_t)permission, 0) != 0)
+		return storage_local_fail(err, "set the permission of", url, path, errno);
+	return BM_OK;
+}
+
 static void local_close(void *state)
 {
 	local *place = state;
@@ -161,7 +268,18 @@ static void local_close(void *state)
 	base_free(place);
 }
 
-static const storage_backend local_backend = {.list = local_list, .read = local_read, .close = local_close};
+static const storage_backend local_backend = {
+	.list = local_list,
+	.look = local_look,
+	.read = local_read,
+	.read_range = local_read_range,
+	.create = local_create,
+	.make_folders = local_make_folders,
+	.rename = local_rename,
+	.remove = local_remove,
+	.set_permission = local_set_permission,
+	.close = local_close,
+};
 
 static int hex_digit(char c)
 {
@@ -197,7 +315,7 @@ static bm_status url_path(const char *url, const char *where, char *path, bm_err
 	return BM_OK;
 }
 
-bm_status storage_local_open(storage *s, const char *where, bm_error *err)
+bm_status storage_local_open(storage *s, const char *where, const storage_options *options, bm_error *err)
 {
 	bm_status status = BM_ERR_MEMORY;
 	char *path = base_strdup(where, err);
@@ -210,6 +328,11 @@ bm_status storage_local_open(storage *s, const char *where, bm_error *err)
 		if (status != BM_OK)
 			goto fail;
 	}
+	if (options->make) {
+		status = base_make_folders(path, err);
+		if (status != BM_OK)
+			goto fail;
+	}
 	place->root = open_below(AT_FDCWD, path, O_DIRECTORY);
 	if (place->root < 0) {
 		int number = errno;
@@ -218,7 +341,7 @@ bm_status storage_local_open(storage *s, const char *where, bm_error *err)
 			status = base_fail(err, BM_ERR_USAGE,
 					   "cannot open '%s': it is a file; name the folder that holds it", s->url);
 		else
-			status = fail_errno(err, "open", s->url, "", number);
+			status = storage_local_fail(err, "open", s->url, "", number);
 		goto fail;
 	}
 	s->backend = &local_backend;

@@ -5,13 +5,19 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "storage/backend.h"
+
+enum { DEPTH_MAX = 64 };
 
 static const struct {
 	const char *name;
 	storage_opener *open;
 } schemes[] = {
 	{"file", storage_local_open},
+	{"hdfs", storage_hdfs_open},
+	{"webhdfs", storage_hdfs_open},
+	{"swebhdfs", storage_hdfs_open},
 };
 
 /* Length of "hdfs" in "hdfs://...", 0 when there is no scheme. */
@@ -25,7 +31,17 @@ static size_t scheme_length(const char *url)
 	return strncmp(url + length, "://", 3) == 0 ? length : 0;
 }
 
+bool storage_is_url(const char *text)
+{
+	return scheme_length(text) > 0;
+}
+
 bm_status storage_open(const char *url, storage **out, bm_error *err)
+{
+	return storage_open_with(url, &(storage_options){0}, out, err);
+}
+
+bm_status storage_open_with(const char *url, const storage_options *options, storage **out, bm_error *err)
 {
 	*out = NULL;
 	if (!url || url[0] == '\0')
@@ -39,8 +55,8 @@ bm_status storage_open(const char *url, storage **out, bm_error *err)
 	}
 	if (!opener)
 		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "cannot open '%s': this build has no storage for %.*s://; copy the data to a local "
-				 "folder and name that",
+				 "cannot open '%s': there is no storage for %.*s://; name a local folder, or "
+				 "hdfs://, webhdfs:// or swebhdfs://",
 				 url, (int)scheme, url);
 	storage *s = base_calloc(1, sizeof *s, "a storage", err);
 	if (!s)
@@ -52,7 +68,7 @@ bm_status storage_open(const char *url, storage **out, bm_error *err)
 	size_t length = strlen(s->url);
 	while (length > 1 && s->url[length - 1] == '/' && s->url[length - 2] != ':')
 		s->url[--length] = '\0';
-	status = opener(s, where, err);
+	status = opener(s, s->url + (where - url), options, err);
 	if (status != BM_OK)
 		goto fail;
 	*out = s;
@@ -78,7 +94,7 @@ const char *storage_url(const storage *s)
 }
 
 /* Copies a path without its empty and "." parts; "..", an absolute path and what a path cannot hold are refused. */
-static bm_status clean_path(const storage *s, const char *path, char **clean, bm_error *err)
+bm_status storage_clean_path(const storage *s, const char *path, char **clean, bm_error *err)
 {
 	*clean = NULL;
 	if (path[0] == '/')
@@ -109,7 +125,7 @@ static bm_status clean_path(const storage *s, const char *path, char **clean, bm
 	return BM_OK;
 }
 
-bm_status storage_list_add(storage_list *list, size_t *capacity, const char *name, bool folder, uint64_t size,
+bm_status storage_list_add(storage_list *list, size_t *capacity, const char *name, const storage_info *info,
 			   bm_error *err)
 {
 	if (base_grow(&list->items, capacity, list->count, sizeof *list->items, "a folder's list", err) != BM_OK)
@@ -117,7 +133,7 @@ bm_status storage_list_add(storage_list *list, size_t *capacity, const char *nam
 	char *copy = base_strdup(name, err);
 	if (!copy)
 		return BM_ERR_MEMORY;
-	list->items[list->count++] = (storage_entry){.name = copy, .folder = folder, .size = folder ? 0 : size};
+	list->items[list->count++] = (storage_entry){.name = copy, .info = *info};
 	return BM_OK;
 }
 
@@ -126,30 +142,90 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const storage_entry *)a)->name, ((const storage_entry *)b)->name);
 }
 
-bm_status storage_list_folder(storage *s, const char *path, storage_list *list, bm_error *err)
+static bm_status list(storage *s, const char *path, bool hidden, storage_list *out, bm_error *err)
 {
-	*list = (storage_list){0};
+	*out = (storage_list){0};
 	char *clean;
-	bm_status status = clean_path(s, path, &clean, err);
+	bm_status status = storage_clean_path(s, path, &clean, err);
 	if (status != BM_OK)
 		return status;
-	status = s->backend->list(s->state, s->url, clean, list, err);
+	status = s->backend->list(s->state, s->url, clean, hidden, out, err);
 	base_free(clean);
 	if (status != BM_OK)
-		storage_list_free(list);
-	else if (list->count > 1)
-		qsort(list->items, list->count, sizeof *list->items, by_name);
+		storage_list_free(out);
+	else if (out->count > 1)
+		qsort(out->items, out->count, sizeof *out->items, by_name);
 	return status;
 }
 
-void storage_list_free(storage_list *list)
+bm_status storage_list_folder(storage *s, const char *path, storage_list *out, bm_error *err)
 {
-	if (!list)
+	return list(s, path, false, out, err);
+}
+
+bm_status storage_list_all(storage *s, const char *path, storage_list *out, bm_error *err)
+{
+	return list(s, path, true, out, err);
+}
+
+void storage_list_free(storage_list *out)
+{
+	if (!out)
 		return;
-	for (size_t i = 0; i < list->count; i++)
-		base_free(list->items[i].name);
-	base_free(list->items);
-	*list = (storage_list){0};
+	for (size_t i = 0; i < out->count; i++)
+		base_free(out->items[i].name);
+	base_free(out->items);
+	*out = (storage_list){0};
+}
+
+bm_status storage_look(storage *s, const char *path, storage_info *info, bm_error *err)
+{
+	char *clean;
+	*info = (storage_info){0};
+	bm_status status = storage_clean_path(s, path, &clean, err);
+	if (status == BM_OK)
+		status = s->backend->look(s->state, s->url, clean, info, err);
+	base_free(clean);
+	return status;
+}
+
+/* Adds up what is below a folder, where the place itself cannot. */
+static bm_status summarize_folder(storage *s, const char *path, storage_summary *out, int depth, bm_error *err)
+{
+	storage_list entries = {0};
+	if (depth > DEPTH_MAX)
+		return base_fail(err, BM_ERR_LIMIT, "'%s/%s' is more than %d folders deep", s->url, path, DEPTH_MAX);
+	bm_status status = s->backend->list(s->state, s->url, path, true, &entries, err);
+	out->folders++;
+	for (size_t i = 0; i < entries.count && status == BM_OK; i++) {
+		const storage_entry *entry = &entries.items[i];
+		if (!entry->info.folder) {
+			out->files++;
+			out->bytes += entry->info.size;
+			out->space += entry->info.size;
+			continue;
+		}
+		base_text below = {0};
+		base_text_add(&below, "%s%s%s", path, path[0] ? "/" : "", entry->name);
+		status = below.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path")
+				      : summarize_folder(s, base_text_string(&below), out, depth + 1, err);
+		base_text_free(&below);
+	}
+	storage_list_free(&entries);
+	return status;
+}
+
+bm_status storage_summarize(storage *s, const char *path, storage_summary *summary, bm_error *err)
+{
+	char *clean;
+	*summary = (storage_summary){.quota = -1, .space_quota = -1};
+	bm_status status = storage_clean_path(s, path, &clean, err);
+	if (status == BM_OK && s->backend->summarize)
+		status = s->backend->summarize(s->state, s->url, clean, summary, err);
+	else if (status == BM_OK)
+		status = summarize_folder(s, clean, summary, 0, err);
+	base_free(clean);
+	return status;
 }
 
 bm_status storage_read(storage *s, const char *path, size_t limit, uint8_t **bytes, size_t *size, bm_error *err)
@@ -157,10 +233,30 @@ bm_status storage_read(storage *s, const char *path, size_t limit, uint8_t **byt
 	*bytes = NULL;
 	*size = 0;
 	char *clean;
-	bm_status status = clean_path(s, path, &clean, err);
+	bm_status status = storage_clean_path(s, path, &clean, err);
 	if (status != BM_OK)
 		return status;
 	status = s->backend->read(s->state, s->url, clean, limit, bytes, size, err);
 	base_free(clean);
 	return status;
+}
+
+bm_status storage_read_range(storage *s, const char *path, uint64_t offset, size_t length, uint8_t *bytes, size_t *got,
+			     bm_error *err)
+{
+	*got = 0;
+	char *clean;
+	bm_status status = storage_clean_path(s, path, &clean, err);
+	if (status == BM_OK && offset > INT64_MAX)
+		status = base_fail(err, BM_ERR_USAGE, "'%s/%s' cannot be read from byte %llu on", s->url, path,
+				   (unsigned long long)offset);
+	if (status == BM_OK && length > 0)
+		status = s->backend->read_range(s->state, s->url, clean, offset, length, bytes, got, err);
+	base_free(clean);
+	return status;
+}
+
+int storage_transfers(const storage *s)
+{
+	return s->backend->transfers;
 }
