@@ -12,23 +12,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-
-static int enter(void **state)
-{
-	char name[] = "/tmp/brainmri-cgroup-XXXXXX";
-	if (!mkdtemp(name) || chdir(name) != 0)
-		return -1;
-	*state = strdup(name);
-	return *state ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
-	free(*state);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
+#include "base/test_folder.h"
 
 static void write_file(const char *path, const char *content)
 {
@@ -84,8 +68,9 @@ static void numbers_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(groups_are_visited_up_to_the_root, enter, leave),
-		cmocka_unit_test_setup_teardown(numbers_are_read, enter, leave),
+		cmocka_unit_test_setup_teardown(groups_are_visited_up_to_the_root, test_folder_enter,
+						test_folder_leave),
+		cmocka_unit_test_setup_teardown(numbers_are_read, test_folder_enter, test_folder_leave),
 	};
 	return cmocka_run_group_tests_name("base/cgroup", tests, NULL, NULL);
 }

@@ -15,24 +15,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-
-/* Each test has an empty folder of its own as its working folder. */
-static int enter(void **state)
-{
-	char name[] = "/tmp/brainmri-file-XXXXXX";
-	if (!mkdtemp(name) || chdir(name) != 0)
-		return -1;
-	*state = strdup(name);
-	return *state ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
-	free(*state);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
+#include "base/test_folder.h"
 
 static int entries(void)
 {
@@ -307,7 +290,7 @@ static void a_killed_writer_leaves_a_whole_file(void **state)
 	assert_int_equal(entries(), 1);
 }
 
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, test_folder_enter, test_folder_leave)
 
 int main(void)
 {

@@ -3,16 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <png.h>
-
 #include "base/memory.h"
 #include "image/codec.h"
+#include "image/png_support.h"
 
 typedef struct reader {
-	png_structp png;
-	png_infop head;
-	bm_error *err;
-	bm_status status;
+	image_png f;
 	const uint8_t *bytes;
 	size_t size, at;
 	int channels; /* wanted */
@@ -24,54 +20,33 @@ typedef struct reader {
 
 static _Noreturn void give_up(reader *r, bm_status status)
 {
-	r->status = status;
-	png_longjmp(r->png, 1);
+	r->f.status = status;
+	png_longjmp(r->f.png, 1);
 }
 
 static void on_error(png_structp png, png_const_charp reason)
 {
 	reader *r = png_get_error_ptr(png);
-	if (r->status == BM_OK)
-		r->status = base_fail(r->err, BM_ERR_FORMAT, "the PNG is damaged (%s); get it anew or leave it out",
-				      reason);
+	if (r->f.status == BM_OK)
+		r->f.status = base_fail(r->f.err, BM_ERR_FORMAT, "the PNG is damaged (%s); get it anew or leave it out",
+					reason);
 	png_longjmp(png, 1);
-}
-
-static void on_warning(png_structp png, png_const_charp reason)
-{
-	(void)png;
-	(void)reason;
-}
-
-static png_voidp take(png_structp png, png_alloc_size_t size)
-{
-	reader *r = png_get_mem_ptr(png);
-	void *block = base_malloc(size, 1, "a PNG file", r->err);
-	if (!block)
-		r->status = BM_ERR_MEMORY;
-	return block;
-}
-
-static void give(png_structp png, png_voidp block)
-{
-	(void)png;
-	base_free(block);
 }
 
 static void feed(png_structp png, png_bytep to, size_t count)
 {
 	reader *r = png_get_io_ptr(png);
 	if (count > r->size - r->at)
-		give_up(r, base_fail(r->err, BM_ERR_FORMAT, "the PNG is truncated; get it anew or leave it out"));
+		give_up(r, base_fail(r->f.err, BM_ERR_FORMAT, "the PNG is truncated; get it anew or leave it out"));
 	memcpy(to, r->bytes + r->at, count);
 	r->at += count;
 }
 
 static bool guarded(reader *r, void (*step)(reader *r))
 {
-	if (setjmp(png_jmpbuf(r->png)) != 0) {
-		if (r->status == BM_OK)
-			r->status = base_fail(r->err, BM_ERR_INTERNAL, "libpng gave up without a reason");
+	if (setjmp(png_jmpbuf(r->f.png)) != 0) {
+		if (r->f.status == BM_OK)
+			r->f.status = base_fail(r->f.err, BM_ERR_INTERNAL, "libpng gave up without a reason");
 		return false;
 	}
 	step(r);
@@ -82,29 +57,29 @@ static void read_header(reader *r)
 {
 	/* Texts, profiles and times say nothing about pixels: left unread, so that they can't eat memory. */
 	static const png_byte ignored[] = "iCCP\0iTXt\0tEXt\0zTXt\0sPLT\0hIST\0tIME\0pCAL\0sCAL";
-	png_set_read_fn(r->png, r, feed);
-	png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
-	png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, ignored, (int)(sizeof ignored / 5));
-	png_set_user_limits(r->png, (png_uint_32)IMAGE_PIXEL_LIMIT, (png_uint_32)IMAGE_PIXEL_LIMIT);
-	png_set_chunk_cache_max(r->png, 128);
-	png_set_chunk_malloc_max(r->png, (png_alloc_size_t)8 << 20);
-	png_read_info(r->png, r->head);
-	bm_status status =
-		image_check_size(png_get_image_width(r->png, r->head), png_get_image_height(r->png, r->head), r->err);
+	png_set_read_fn(r->f.png, r, feed);
+	png_set_keep_unknown_chunks(r->f.png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
+	png_set_keep_unknown_chunks(r->f.png, PNG_HANDLE_CHUNK_NEVER, ignored, (int)(sizeof ignored / 5));
+	png_set_user_limits(r->f.png, (png_uint_32)IMAGE_PIXEL_LIMIT, (png_uint_32)IMAGE_PIXEL_LIMIT);
+	png_set_chunk_cache_max(r->f.png, 128);
+	png_set_chunk_malloc_max(r->f.png, (png_alloc_size_t)8 << 20);
+	png_read_info(r->f.png, r->f.head);
+	bm_status status = image_check_size(png_get_image_width(r->f.png, r->f.head),
+					    png_get_image_height(r->f.png, r->f.head), r->f.err);
 	if (status != BM_OK)
 		give_up(r, status);
 	png_uint_32 length = 0;
 	png_bytep exif = NULL;
 	r->orientation = 1;
-	if (png_get_eXIf_1(r->png, r->head, &length, &exif) != 0 && exif)
+	if (png_get_eXIf_1(r->f.png, r->f.head, &length, &exif) != 0 && exif)
 		r->orientation = image_exif_tiff(exif, length);
 }
 
 static void describe(reader *r)
 {
 	const char *mode = "L";
-	int depth = png_get_bit_depth(r->png, r->head);
-	switch (png_get_color_type(r->png, r->head)) {
+	int depth = png_get_bit_depth(r->f.png, r->f.head);
+	switch (png_get_color_type(r->f.png, r->f.head)) {
 	case PNG_COLOR_TYPE_GRAY:
 		mode = depth == 1 ? "1" : depth == 16 ? "I;16" : "L";
 		break;
@@ -123,10 +98,10 @@ static void describe(reader *r)
 	default:
 		break;
 	}
-	r->info->width = (int)png_get_image_width(r->png, r->head);
-	r->info->height = (int)png_get_image_height(r->png, r->head);
+	r->info->width = (int)png_get_image_width(r->f.png, r->f.head);
+	r->info->height = (int)png_get_image_height(r->f.png, r->f.head);
 	r->info->bit_depth = depth;
-	r->info->progressive = png_get_interlace_type(r->png, r->head) != PNG_INTERLACE_NONE;
+	r->info->progressive = png_get_interlace_type(r->f.png, r->f.head) != PNG_INTERLACE_NONE;
 	r->info->orientation = r->orientation;
 	snprintf(r->info->mode, sizeof r->info->mode, "%s", mode);
 }
@@ -162,35 +137,35 @@ static void convert(const uint8_t *from, int have, uint8_t *to, int want, int wi
 
 static void read_pixels(reader *r)
 {
-	png_set_expand(r->png); /* palettes to RGB, 1, 2, 4 bits to 8, a transparent colour to alpha */
-	png_set_strip_16(r->png);
-	int passes = png_set_interlace_handling(r->png);
-	png_read_update_info(r->png, r->head);
-	int have = png_get_channels(r->png, r->head);
-	size_t stride = png_get_rowbytes(r->png, r->head);
-	r->out->width = (int)png_get_image_width(r->png, r->head);
-	r->out->height = (int)png_get_image_height(r->png, r->head);
+	png_set_expand(r->f.png); /* palettes to RGB, 1, 2, 4 bits to 8, a transparent colour to alpha */
+	png_set_strip_16(r->f.png);
+	int passes = png_set_interlace_handling(r->f.png);
+	png_read_update_info(r->f.png, r->f.head);
+	int have = png_get_channels(r->f.png, r->f.head);
+	size_t stride = png_get_rowbytes(r->f.png, r->f.head);
+	r->out->width = (int)png_get_image_width(r->f.png, r->f.head);
+	r->out->height = (int)png_get_image_height(r->f.png, r->f.head);
 	r->out->channels = r->channels;
-	if (have < 1 || have > 4 || png_get_bit_depth(r->png, r->head) != 8 ||
+	if (have < 1 || have > 4 || png_get_bit_depth(r->f.png, r->f.head) != 8 ||
 	    stride != (size_t)have * (size_t)r->out->width)
-		give_up(r, base_fail(r->err, BM_ERR_INTERNAL, "libpng gives %d channels of %d bits", have,
-				     png_get_bit_depth(r->png, r->head)));
-	bm_status status = image_allocate(r->out, r->err);
+		give_up(r, base_fail(r->f.err, BM_ERR_INTERNAL, "libpng gives %d channels of %d bits", have,
+				     png_get_bit_depth(r->f.png, r->f.head)));
+	bm_status status = image_allocate(r->out, r->f.err);
 	if (status != BM_OK)
 		give_up(r, status);
-	r->rows = base_malloc(passes > 1 ? (size_t)r->out->height : 1, stride, "the rows of a PNG", r->err);
+	r->rows = base_malloc(passes > 1 ? (size_t)r->out->height : 1, stride, "the rows of a PNG", r->f.err);
 	if (!r->rows)
 		give_up(r, BM_ERR_MEMORY);
 	size_t step = (size_t)r->out->width * (size_t)r->channels;
 	for (int pass = 0; pass < passes; pass++) {
 		for (size_t y = 0; y < (size_t)r->out->height; y++) {
 			uint8_t *row = r->rows + (passes > 1 ? y * stride : 0);
-			png_read_row(r->png, row, NULL);
+			png_read_row(r->f.png, row, NULL);
 			if (pass == passes - 1)
 				convert(row, have, r->out->pixels + y * step, r->channels, r->out->width);
 		}
 	}
-	png_read_end(r->png, NULL);
+	png_read_end(r->f.png, NULL);
 }
 
 /* IHDR is always first: the limits hold before libpng is asked anything. */
@@ -206,21 +181,22 @@ static bm_status check_header(const uint8_t *bytes, size_t size, bm_error *err)
 
 static bm_status open_reader(reader *r, const uint8_t *bytes, size_t size, bm_error *err)
 {
-	*r = (reader){.bytes = bytes, .size = size, .err = err};
-	r->status = check_header(bytes, size, err);
-	if (r->status != BM_OK)
-		return r->status;
-	r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, on_warning, r, take, give);
-	r->head = r->png ? png_create_info_struct(r->png) : NULL;
-	if (!r->head && r->status == BM_OK)
-		r->status = base_fail(err, BM_ERR_MEMORY, "no memory to decode a PNG; use fewer threads");
-	return r->status;
+	*r = (reader){.f.err = err, .bytes = bytes, .size = size};
+	r->f.status = check_header(bytes, size, err);
+	if (r->f.status != BM_OK)
+		return r->f.status;
+	r->f.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, image_png_silence, &r->f,
+					    image_png_take, image_png_give);
+	r->f.head = r->f.png ? png_create_info_struct(r->f.png) : NULL;
+	if (!r->f.head && r->f.status == BM_OK)
+		r->f.status = base_fail(err, BM_ERR_MEMORY, "no memory to decode a PNG; use fewer threads");
+	return r->f.status;
 }
 
 static void close_reader(reader *r)
 {
-	if (r->png)
-		png_destroy_read_struct(&r->png, &r->head, NULL);
+	if (r->f.png)
+		png_destroy_read_struct(&r->f.png, &r->f.head, NULL);
 	base_free(r->rows);
 }
 
@@ -233,7 +209,7 @@ bm_status image_png_inspect(const uint8_t *bytes, size_t size, image_info *info,
 			(void)guarded(&r, describe);
 	}
 	close_reader(&r);
-	return r.status;
+	return r.f.status;
 }
 
 bm_status image_png_decode(const uint8_t *bytes, size_t size, int channels, image *out, int *orientation, bm_error *err)
@@ -246,5 +222,5 @@ bm_status image_png_decode(const uint8_t *bytes, size_t size, int channels, imag
 			*orientation = r.orientation;
 	}
 	close_reader(&r);
-	return r.status;
+	return r.f.status;
 }

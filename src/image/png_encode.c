@@ -2,16 +2,12 @@
 #include <setjmp.h>
 #include <string.h>
 
-#include <png.h>
-
 #include "base/memory.h"
 #include "image/codec.h"
+#include "image/png_support.h"
 
 typedef struct writer {
-	png_structp png;
-	png_infop head;
-	bm_error *err;
-	bm_status status;
+	image_png f;
 	const image *img;
 	uint8_t *bytes;
 	size_t size, room;
@@ -20,31 +16,10 @@ typedef struct writer {
 static void on_error(png_structp png, png_const_charp reason)
 {
 	writer *w = png_get_error_ptr(png);
-	if (w->status == BM_OK)
-		w->status = base_fail(w->err, BM_ERR_INTERNAL, "cannot write a PNG of %d x %d pixels: %s",
-				      w->img->width, w->img->height, reason);
+	if (w->f.status == BM_OK)
+		w->f.status = base_fail(w->f.err, BM_ERR_INTERNAL, "cannot write a PNG of %d x %d pixels: %s",
+					w->img->width, w->img->height, reason);
 	png_longjmp(png, 1);
-}
-
-static void on_warning(png_structp png, png_const_charp reason)
-{
-	(void)png;
-	(void)reason;
-}
-
-static png_voidp take(png_structp png, png_alloc_size_t size)
-{
-	writer *w = png_get_mem_ptr(png);
-	void *block = base_malloc(size, 1, "a PNG file", w->err);
-	if (!block)
-		w->status = BM_ERR_MEMORY;
-	return block;
-}
-
-static void give(png_structp png, png_voidp block)
-{
-	(void)png;
-	base_free(block);
 }
 
 static void append(png_structp png, png_bytep from, size_t count)
@@ -52,9 +27,9 @@ static void append(png_structp png, png_bytep from, size_t count)
 	writer *w = png_get_io_ptr(png);
 	if (count > w->room - w->size) {
 		size_t room = w->room * 2 + count + 4096;
-		uint8_t *grown = base_malloc(room, 1, "a PNG file", w->err);
+		uint8_t *grown = base_malloc(room, 1, "a PNG file", w->f.err);
 		if (!grown) {
-			w->status = BM_ERR_MEMORY;
+			w->f.status = BM_ERR_MEMORY;
 			png_longjmp(png, 1);
 		}
 		if (w->size > 0)
@@ -74,18 +49,18 @@ static void flush(png_structp png)
 
 static void encode(writer *w)
 {
-	if (setjmp(png_jmpbuf(w->png)) != 0)
+	if (setjmp(png_jmpbuf(w->f.png)) != 0)
 		return;
-	png_set_write_fn(w->png, w, append, flush);
-	png_set_user_limits(w->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-	png_set_IHDR(w->png, w->head, (png_uint_32)w->img->width, (png_uint_32)w->img->height, 8,
+	png_set_write_fn(w->f.png, w, append, flush);
+	png_set_user_limits(w->f.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+	png_set_IHDR(w->f.png, w->f.head, (png_uint_32)w->img->width, (png_uint_32)w->img->height, 8,
 		     w->img->channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
 		     PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-	png_write_info(w->png, w->head);
+	png_write_info(w->f.png, w->f.head);
 	size_t stride = (size_t)w->img->width * (size_t)w->img->channels;
 	for (size_t y = 0; y < (size_t)w->img->height; y++)
-		png_write_row(w->png, w->img->pixels + y * stride);
-	png_write_end(w->png, w->head);
+		png_write_row(w->f.png, w->img->pixels + y * stride);
+	png_write_end(w->f.png, w->f.head);
 }
 
 bm_status image_encode_png(const image *img, uint8_t **bytes, size_t *size, bm_error *err)
@@ -96,21 +71,22 @@ bm_status image_encode_png(const image *img, uint8_t **bytes, size_t *size, bm_e
 		return base_fail(err, BM_ERR_USAGE,
 				 "cannot write a PNG of %d x %d pixels and %d channels: channels are 1 or 3",
 				 img->width, img->height, img->channels);
-	writer w = {.img = img, .err = err};
-	w.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w, take, give);
-	w.head = w.png ? png_create_info_struct(w.png) : NULL;
-	if (w.head)
+	writer w = {.f.err = err, .img = img};
+	w.f.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, image_png_silence, &w.f,
+					    image_png_take, image_png_give);
+	w.f.head = w.f.png ? png_create_info_struct(w.f.png) : NULL;
+	if (w.f.head)
 		encode(&w);
-	else if (w.status == BM_OK)
-		w.status = base_fail(err, BM_ERR_MEMORY, "no memory to write a PNG of %d x %d pixels", img->width,
-				     img->height);
-	if (w.png)
-		png_destroy_write_struct(&w.png, &w.head);
-	if (w.status == BM_OK) {
+	else if (w.f.status == BM_OK)
+		w.f.status = base_fail(err, BM_ERR_MEMORY, "no memory to write a PNG of %d x %d pixels", img->width,
+				       img->height);
+	if (w.f.png)
+		png_destroy_write_struct(&w.f.png, &w.f.head);
+	if (w.f.status == BM_OK) {
 		*bytes = w.bytes;
 		*size = w.size;
 	} else {
 		base_free(w.bytes);
 	}
-	return w.status;
+	return w.f.status;
 }

@@ -15,28 +15,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/test_folder.h"
 #include "evaluate/metrics_reference.h"
 #include "report/gnuplot.h"
 
 static const char *const names[] = {"glioma", "meningioma", "notumor", "pituitary"};
-
-/* Each test has an empty folder of its own as its working folder, and draws into "figures". */
-static int enter(void **state)
-{
-	char name[] = "/tmp/brainmri-figures-XXXXXX";
-	if (!mkdtemp(name) || chdir(name) != 0)
-		return -1;
-	*state = strdup(name);
-	return *state ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
-	free(*state);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
 
 static void assert_ok(bm_status status, const bm_error *err)
 {
@@ -412,19 +395,19 @@ static void no_place_to_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(classes, enter, leave),
-		cmocka_unit_test_setup_teardown(history, enter, leave),
-		cmocka_unit_test_setup_teardown(history_of_one_epoch, enter, leave),
-		cmocka_unit_test_setup_teardown(confusion, enter, leave),
-		cmocka_unit_test_setup_teardown(roc, enter, leave),
-		cmocka_unit_test_setup_teardown(tiles, enter, leave),
-		cmocka_unit_test_setup_teardown(benchmark, enter, leave),
-		cmocka_unit_test_setup_teardown(wild_names, enter, leave),
-		cmocka_unit_test_setup_teardown(many_classes, enter, leave),
-		cmocka_unit_test_setup_teardown(drawn_again, enter, leave),
-		cmocka_unit_test_setup_teardown(without_gnuplot, enter, leave),
-		cmocka_unit_test_setup_teardown(programs_that_fail, enter, leave),
-		cmocka_unit_test_setup_teardown(no_place_to_write, enter, leave),
+		cmocka_unit_test_setup_teardown(classes, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(history, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(history_of_one_epoch, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(confusion, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(roc, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(tiles, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(benchmark, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(wild_names, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(many_classes, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(drawn_again, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(without_gnuplot, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(programs_that_fail, test_folder_enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(no_place_to_write, test_folder_enter, test_folder_leave),
 	};
 	return cmocka_run_group_tests_name("report/figures", tests, NULL, NULL);
 }

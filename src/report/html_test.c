@@ -14,23 +14,12 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/test_folder.h"
 
-/* Each test has an empty folder of its own as its working folder, with an empty folder "figures". */
+/* Each test has an empty folder of its own, with an empty folder "figures". */
 static int enter(void **state)
 {
-	char name[] = "/tmp/brainmri-html-XXXXXX";
-	if (!mkdtemp(name) || chdir(name) != 0 || mkdir("figures", 0777) != 0)
-		return -1;
-	*state = strdup(name);
-	return *state ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
-	free(*state);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+	return test_folder_enter(state) == 0 ? mkdir("figures", 0777) : -1;
 }
 
 static void write_file(const char *path, const void *bytes, size_t size)
@@ -305,13 +294,13 @@ static void failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(whole_page, enter, leave),
-		cmocka_unit_test_setup_teardown(self_contained, enter, leave),
-		cmocka_unit_test_setup_teardown(everything_is_escaped, enter, leave),
-		cmocka_unit_test_setup_teardown(missing_and_large_pictures, enter, leave),
-		cmocka_unit_test_setup_teardown(headings_of_phases, enter, leave),
-		cmocka_unit_test_setup_teardown(long_text_scrolls, enter, leave),
-		cmocka_unit_test_setup_teardown(failures, enter, leave),
+		cmocka_unit_test_setup_teardown(whole_page, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(self_contained, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(everything_is_escaped, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(missing_and_large_pictures, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(headings_of_phases, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(long_text_scrolls, enter, test_folder_leave),
+		cmocka_unit_test_setup_teardown(failures, enter, test_folder_leave),
 	};
 	return cmocka_run_group_tests_name("report/html", tests, NULL, NULL);
 }

@@ -13,22 +13,45 @@ static void scratch_plan(train_plan *plan, int epochs, float rate)
 	plan->stages[0].augmentation = gentle;
 }
 
-static void test_learns_phantoms(void **unused)
-{
-	(void)unused;
+/* What a training needs; the caller makes model and plan, trial_end frees all of it. */
+typedef struct trial {
 	fixture_data data;
-	fixture_ear *ear = base_calloc(1, sizeof *ear, "test", NULL);
 	model m;
 	train_plan plan;
 	train_history history;
+} trial;
+
+static void trial_begin(trial *t, size_t train, size_t validation)
+{
+	*t = (trial){0};
+	fixture_data_make(&t->data, train, validation);
+}
+
+static bm_status trial_run(trial *t, const base_observer *observer, bm_error *err)
+{
 	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	return train_run(&t->m, &t->data.pack, &t->data.split, &t->plan, &options, observer, &t->history, err);
+}
+
+static void trial_end(trial *t)
+{
+	train_history_free(&t->history);
+	model_free(&t->m);
+	fixture_data_free(&t->data);
+}
+
+static void test_learns_phantoms(void **unused)
+{
+	(void)unused;
+	fixture_ear *ear = base_calloc(1, sizeof *ear, "test", NULL);
 	const base_observer observer = fixture_observer(ear);
-	fixture_data_make(&data, 120, 25);
-	fixture_model(&m, true);
-	scratch_plan(&plan, 14, 4e-3f);
-	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, err));
-	assert_int_equal(history.count, 14);
-	const train_epoch *first = &history.epochs[0], *last = &history.epochs[13];
+	trial t;
+	trial_begin(&t, 120, 25);
+	fixture_model(&t.m, true);
+	scratch_plan(&t.plan, 14, 4e-3f);
+	assert_ok(trial_run(&t, &observer, err));
+	assert_int_equal(t.history.count, 14);
+	const train_epoch *first = &t.history.epochs[0], *last = &t.history.epochs[13];
 	print_message("loss %.3f -> %.3f, validation accuracy %.3f -> %.3f\n", first->loss, last->loss,
 		      first->val_accuracy, last->val_accuracy);
 	assert_true(last->loss < first->loss - 0.2);
@@ -56,8 +79,8 @@ static void test_learns_phantoms(void **unused)
 	model_predictor *p = NULL;
 	float probabilities[100 * IMAGE_PHANTOM_CLASSES];
 	int right = 0;
-	assert_ok(model_predictor_create(&m, 32, FIXTURE_SIDE, 2, &p, err));
-	assert_ok(model_predict_pack(p, &data.pack, data.split.indices[DATA_VALIDATION], 100, plan.mirror, NULL,
+	assert_ok(model_predictor_create(&t.m, 32, FIXTURE_SIDE, 2, &p, err));
+	assert_ok(model_predict_pack(p, &t.data.pack, t.data.split.indices[DATA_VALIDATION], 100, t.plan.mirror, NULL,
 				     probabilities, err));
 	for (int i = 0; i < 100; i++) {
 		int best = 0;
@@ -65,42 +88,34 @@ static void test_learns_phantoms(void **unused)
 			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] >
 			    probabilities[i * IMAGE_PHANTOM_CLASSES + best])
 				best = c;
-		right += best == data.pack.labels[data.split.indices[DATA_VALIDATION][i]];
+		right += best == t.data.pack.labels[t.data.split.indices[DATA_VALIDATION][i]];
 	}
-	assert_true(fabs(right / 100.0 - history.epochs[history.best_epoch - 1].val_accuracy) < 1e-9);
+	assert_true(fabs(right / 100.0 - t.history.epochs[t.history.best_epoch - 1].val_accuracy) < 1e-9);
 	model_predictor_free(p);
-	train_history_free(&history);
-	model_free(&m);
-	fixture_data_free(&data);
+	trial_end(&t);
 	base_free(ear);
 }
 
 static void test_not_finite_stops_at_once(void **unused)
 {
 	(void)unused;
-	fixture_data data;
-	model m;
-	train_plan plan;
-	train_history history;
 	bm_error err;
 	char path[128];
-	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
-	fixture_data_make(&data, 20, 5);
-	fixture_model(&m, true);
-	scratch_plan(&plan, 3, 1e-3f);
+	trial t;
+	trial_begin(&t, 20, 5);
+	fixture_model(&t.m, true);
+	scratch_plan(&t.plan, 3, 1e-3f);
 	/* An infinite rate turns every weight into an infinity or a NaN with the first step. */
-	plan.stages[0].learning_rate = 1000;
-	plan.stages[0].weight_decay = 100;
-	plan.stages[0].schedule = TRAIN_CONSTANT;
-	plan.stages[0].epochs = 60;
-	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_NUMERIC);
+	t.plan.stages[0].learning_rate = 1000;
+	t.plan.stages[0].weight_decay = 100;
+	t.plan.stages[0].schedule = TRAIN_CONSTANT;
+	t.plan.stages[0].epochs = 60;
+	assert_int_equal(trial_run(&t, NULL, &err), BM_ERR_NUMERIC);
 	assert_non_null(strstr(err.message, "lower learning rate, for instance 100.0"));
 	assert_non_null(strstr(err.message, "stage 1, epoch "));
 	snprintf(path, sizeof path, "%s/checkpoint/state.bin", fixture_root);
 	assert_true(base_is_file(path));
-	train_history_free(&history);
-	model_free(&m);
-	fixture_data_free(&data);
+	trial_end(&t);
 }
 
 static void test_memory_is_checked_before(void **unused)
@@ -128,84 +143,66 @@ static void test_memory_is_checked_before(void **unused)
 static void test_early_stop_and_plateau(void **unused)
 {
 	(void)unused;
-	fixture_data data;
 	fixture_ear *ear = base_calloc(1, sizeof *ear, "test", NULL);
-	model m;
-	train_plan plan;
-	train_history history;
-	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
 	const base_observer observer = fixture_observer(ear);
-	fixture_data_make(&data, 8, 2);
+	trial t;
+	trial_begin(&t, 8, 2);
 	/* Without batch norm: its moving statistics would change the predictions at any rate. */
-	fixture_model_headed(&m, false, MODEL_HEAD_LINEAR);
-	train_plan_two_stage(&plan, FIXTURE_SIDE);
-	plan.count = 1;
+	fixture_model_headed(&t.m, false, MODEL_HEAD_LINEAR);
+	train_plan_two_stage(&t.plan, FIXTURE_SIDE);
+	t.plan.count = 1;
 	/* A rate this small changes no prediction: the first epoch stays the best. */
-	plan.stages[0].learning_rate = 1e-9f;
-	plan.stages[0].epochs = 30;
-	plan.stages[0].patience = 4;
-	plan.stages[0].plateau_patience = 2;
-	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, err));
-	assert_true(history.early_stopped[0]);
-	assert_true(history.count < 30);
-	const train_epoch *last = &history.epochs[history.count - 1];
+	t.plan.stages[0].learning_rate = 1e-9f;
+	t.plan.stages[0].epochs = 30;
+	t.plan.stages[0].patience = 4;
+	t.plan.stages[0].plateau_patience = 2;
+	assert_ok(trial_run(&t, &observer, err));
+	assert_true(t.history.early_stopped[0]);
+	assert_true(t.history.count < 30);
+	const train_epoch *last = &t.history.epochs[t.history.count - 1];
 	assert_true(last->learning_rate < 0.6e-9);
 	assert_non_null(strstr(ear->text, "Stage 1 ends early"));
 	assert_non_null(strstr(ear->text, "No better validation loss for 2 epochs"));
-	train_history_free(&history);
-	model_free(&m);
-	fixture_data_free(&data);
+	trial_end(&t);
 	base_free(ear);
 }
 
 static void test_time_budget(void **unused)
 {
 	(void)unused;
-	fixture_data data;
-	model m;
-	train_plan plan;
-	train_history history;
-	const train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
-	fixture_data_make(&data, 60, 10);
-	fixture_model(&m, true);
-	scratch_plan(&plan, 400, 1e-3f);
-	plan.time_budget = 3;
-	assert_ok(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, err));
-	assert_true(plan.time_budget == 0);
-	print_message("%zu epochs in %.2f s of 3 s\n", history.count, history.seconds);
-	assert_int_equal((int)history.count, plan.stages[0].epochs);
-	assert_true(history.count >= 1 && history.count < 400);
+	trial t;
+	trial_begin(&t, 60, 10);
+	fixture_model(&t.m, true);
+	scratch_plan(&t.plan, 400, 1e-3f);
+	t.plan.time_budget = 3;
+	assert_ok(trial_run(&t, NULL, err));
+	assert_true(t.plan.time_budget == 0);
+	print_message("%zu epochs in %.2f s of 3 s\n", t.history.count, t.history.seconds);
+	assert_int_equal((int)t.history.count, t.plan.stages[0].epochs);
+	assert_true(t.history.count >= 1 && t.history.count < 400);
 	/* Other programs may take the processor away in the very last epoch. */
-	assert_true(history.seconds < 6);
-	assert_true(history.epochs[history.count - 1].learning_rate < 0.1e-3);
-	train_history_free(&history);
-	model_free(&m);
-	fixture_data_free(&data);
+	assert_true(t.history.seconds < 6);
+	assert_true(t.history.epochs[t.history.count - 1].learning_rate < 0.1e-3);
+	trial_end(&t);
 }
 
 static void test_wrong_data(void **unused)
 {
 	(void)unused;
-	fixture_data data;
-	model m;
-	train_plan plan;
-	train_history history;
 	bm_error err;
-	const train_options options = {.run_folder = fixture_root, .threads = 1};
-	fixture_data_make(&data, 2, 1);
-	fixture_model(&m, true);
-	scratch_plan(&plan, 1, 1e-3f);
-	data.split.count[DATA_VALIDATION] = 0;
-	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_DATA);
-	data.split.count[DATA_VALIDATION] = 4;
-	data.split.indices[DATA_TRAIN][1] = 5000;
-	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_DATA);
-	data.split.indices[DATA_TRAIN][1] = 1;
-	data.pack.class_count = 3;
-	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
-	train_history_free(&history);
-	model_free(&m);
-	fixture_data_free(&data);
+	trial t;
+	trial_begin(&t, 2, 1);
+	fixture_model(&t.m, true);
+	scratch_plan(&t.plan, 1, 1e-3f);
+	t.data.split.count[DATA_VALIDATION] = 0;
+	assert_int_equal(trial_run(&t, NULL, &err), BM_ERR_DATA);
+	t.data.split.count[DATA_VALIDATION] = 4;
+	t.data.split.indices[DATA_TRAIN][1] = 5000;
+	assert_int_equal(trial_run(&t, NULL, &err), BM_ERR_DATA);
+	t.data.split.indices[DATA_TRAIN][1] = 1;
+	t.data.pack.class_count = 3;
+	assert_int_equal(trial_run(&t, NULL, &err), BM_ERR_USAGE);
+	trial_end(&t);
 }
 
 int main(void)
