@@ -19,5 +19,6 @@ cli_function cli_evaluate;
 cli_function cli_predict;
 cli_function cli_bench;
 cli_function cli_report;
+cli_function cli_worker;
 
 #endif

@@ -14,7 +14,8 @@ enum {
 	PREDICT = 1u << 9,
 	BENCH = 1u << 10,
 	REPORT = 1u << 11,
-	EVERY = (1u << 12) - 1,
+	WORKER = 1u << 12,
+	EVERY = (1u << 13) - 1,
 	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
 };
 
@@ -60,6 +61,8 @@ const cli_command cli_commands[] = {
 	 "", "brainmri bench runs/first", 1, 1, cli_bench},
 	{"report", "RUN", "phase 10: the list of artifacts, the summary and report.html, made anew", "",
 	 "brainmri report runs/first", 1, 1, cli_report},
+	{"worker", "", "what Spark's tasks start: preprocesses what comes on standard input", "Not for use by hand.",
+	 "brainmri worker <requests >part", 0, 0, cli_worker},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 

@@ -10,16 +10,6 @@
 enum { SAMPLE = 200 };
 static const double SAMPLE_SECONDS = 1.0, PROGRESS_EVERY = 0.1;
 
-bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint8_t *out, bm_error *err)
-{
-	image decoded = {0}, packed = {.width = side, .height = side, .channels = 1, .pixels = out};
-	bm_status status = image_decode(bytes, size, 1, side, side, &decoded, err);
-	if (status == BM_OK)
-		status = image_resize(&decoded, &packed, err);
-	image_free(&decoded);
-	return status;
-}
-
 /* Reads and preprocesses one file. *damaged: the failure is the file's, not the machine's. */
 static bm_status process_file(storage *s, const data_item *item, int side, uint8_t *out, uint64_t *size_read,
 			      bool *damaged, bm_error *err)
@@ -27,16 +17,12 @@ static bm_status process_file(storage *s, const data_item *item, int side, uint8
 	uint8_t *bytes = NULL;
 	size_t size = 0;
 	bm_status status = storage_read(s, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
-	if (status == BM_OK) {
-		*size_read = size;
-		/* Labels, hashes and near-copies are those of the scan. */
-		if (!base_hash_equal(base_hash_bytes(bytes, size), item->hash))
-			status = base_fail(err, BM_ERR_FORMAT, "the file changed while the program ran");
-		else
-			status = engine_preprocess_bytes(bytes, size, side, out, err);
-		base_free(bytes);
-	}
-	*damaged = status != BM_OK && status != BM_ERR_MEMORY && status != BM_ERR_INTERNAL;
+	*damaged = engine_is_damage(status);
+	if (status != BM_OK)
+		return status;
+	*size_read = size;
+	status = engine_preprocess_file(bytes, size, item->hash, side, out, damaged, err);
+	base_free(bytes);
 	return status;
 }
 

@@ -29,6 +29,11 @@ typedef struct engine_stats {
 /* One file's bytes to one pack image: decoded (reduced DCT scale when enough), resized to side x side.
  * out: [side][side]. What every engine's worker runs. */
 bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint8_t *out, bm_error *err);
+/* The same for a listed file as it was read: it must still have the hash of the listing. *damaged: the failure is the
+ * file's, not the machine's. */
+bm_status engine_preprocess_file(const void *bytes, size_t size, base_hash hash, int side, uint8_t *out, bool *damaged,
+				 bm_error *err);
+bool engine_is_damage(bm_status status);
 
 /* Makes folder (or finds that it still holds) from `set`. Damaged images move to set->rejected. */
 bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options,
