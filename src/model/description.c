@@ -1,5 +1,6 @@
 /* What a `.keras` file says about the model before its weights are read. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,15 +8,58 @@
 #include "model/keras_config.h"
 #include "model/resnet50.h"
 
-#define FORMAT 1
+#define FORMAT 2 /* 1: what is said in it only, MODEL_V1 without rescaling */
 #define CLASS_NAME_MAX 255
 /* The arrays and objects of a config.json lie 10 deep; the parser gives up at 2048. */
+
+static json_t *triple(const float *values)
+{
+	return json_pack("[f, f, f]", (double)values[0], (double)values[1], (double)values[2]);
+}
+
+/* Of format 2. */
+static int add_more(json_t *all, const model_options *o)
+{
+	int failed = json_object_set_new(all, "variant", json_string(o->variant == MODEL_V1 ? "v1" : "v1.5"));
+
+	if (!failed && o->input.rescaled)
+		failed = json_object_set_new(
+			all, "rescaling",
+			json_pack("{s:o, s:o}", "scale", triple(o->input.scale), "offset", triple(o->input.offset)));
+	return failed;
+}
+
+static bool read_triple(const json_t *list, float *values)
+{
+	for (size_t c = 0; c < 3; c++) {
+		const json_t *one = json_array_get(list, c);
+
+		if (!json_is_number(one))
+			return false;
+		values[c] = (float)json_number_value(one);
+	}
+	return json_array_size(list) == 3;
+}
+
+static bool read_more(const json_t *all, model_options *o)
+{
+	const char *variant = json_string_value(json_object_get(all, "variant"));
+	const json_t *rescaling = json_object_get(all, "rescaling");
+
+	if (!variant || (strcmp(variant, "v1") != 0 && strcmp(variant, "v1.5") != 0))
+		return false;
+	o->variant = strcmp(variant, "v1") == 0 ? MODEL_V1 : MODEL_V1_5;
+	o->input.rescaled = rescaling != NULL;
+	return !rescaling || (read_triple(json_object_get(rescaling, "scale"), o->input.scale) &&
+			      read_triple(json_object_get(rescaling, "offset"), o->input.offset));
+}
 
 char *model_brainmri_json(const model *m, bm_error *err)
 {
 	json_t *classes = json_array(), *all = NULL;
 	char *text = NULL;
 	int trainable = 0;
+	bool plain;
 
 	while (trainable < m->base_layers && m->graph.layers[m->base_layers - 1 - trainable].trainable)
 		trainable++;
@@ -26,10 +70,13 @@ char *model_brainmri_json(const model *m, bm_error *err)
 			return NULL;
 		}
 	}
-	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", FORMAT, "program",
+	plain = m->options.variant == MODEL_V1 && !m->options.input.rescaled;
+	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", plain ? 1 : FORMAT, "program",
 			"brainmri " BM_VERSION, "width", m->options.width, "image_size", m->options.image_size,
 			"channels", m->options.channels, "pixels", "[0, 1]", "head", model_head_name(m->options.head),
 			"trainable_base_layers", trainable, "classes", classes);
+	if (all && !plain && add_more(all, &m->options) != 0)
+		all = (json_decref(all), NULL);
 	if (all)
 		text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 	json_decref(all);
@@ -90,15 +137,20 @@ bm_status model_describe(const char *path, const void *bytes, size_t size, model
 	status = parse(path, "brainmri.json", bytes, size, &all, err);
 	if (status != BM_OK)
 		return status;
-	if (json_unpack_ex(all, &problem, 0, "{s:i}", "format", &format) != 0 || format != FORMAT) {
-		status = base_fail(err, BM_ERR_UNSUPPORTED,
-				   "'%s' was written in format %d, this program reads format %d", path, format, FORMAT);
+	if (json_unpack_ex(all, &problem, 0, "{s:i}", "format", &format) != 0 || format < 1 || format > FORMAT) {
+		status = base_fail(err, BM_ERR_UNSUPPORTED, "'%s' was written in format %d, this program reads 1 to %d",
+				   path, format, FORMAT);
 		goto cleanup;
 	}
 	if (json_unpack_ex(all, &problem, 0, "{s:F, s:i, s:i, s:s, s:i, s:o}", "width", &o->width, "image_size",
 			   &o->image_size, "channels", &o->channels, "head", &head, "trainable_base_layers",
 			   &out->trainable_base, "classes", &classes) != 0) {
 		status = base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks something: %s", path, problem.text);
+		goto cleanup;
+	}
+	if (format == 2 && !read_more(all, o)) {
+		status =
+			base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks the variant or the rescaling", path);
 		goto cleanup;
 	}
 	if (!model_head_parse(head, &o->head)) {
@@ -151,14 +203,44 @@ static bool find_head(const json_t *layers, model_options *o)
 			integer(find_layer(layers, "dense_2"), "units")};
 
 	if (units[2] && units[1] == 128 && units[0] == 256)
-		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_GUIDE, units[2]};
+		o->head = MODEL_HEAD_GUIDE, o->classes = units[2];
 	else if (!units[2] && units[1] && units[0] == 512)
-		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_DENSE512, units[1]};
+		o->head = MODEL_HEAD_DENSE512, o->classes = units[1];
 	else if (!units[2] && !units[1] && units[0])
-		*o = (model_options){o->width, o->image_size, o->channels, MODEL_HEAD_LINEAR, units[0]};
+		o->head = MODEL_HEAD_LINEAR, o->classes = units[0];
 	else
 		return false;
 	return true;
+}
+
+/* One number for all channels, or one for each. */
+static bool read_factor(const json_t *value, float *out)
+{
+	if (json_is_array(value))
+		return read_triple(value, out);
+	out[0] = out[1] = out[2] = (float)json_number_value(value);
+	return json_is_number(value);
+}
+
+static bool near(const json_t *value, double wanted)
+{
+	return json_is_number(value) && fabs(json_number_value(value) - wanted) <= 1e-9;
+}
+
+/* Whose ResNet-50 it is, by its biases; strides and epsilon must be those that go with them. */
+static bool find_variant(const json_t *layers, model_options *o)
+{
+	const json_t *first = find_layer(layers, "conv3_block1_1_conv"), *norm = find_layer(layers, "conv1_bn"),
+		     *rescaling = find_layer(layers, "rescaling");
+	bool v1 = json_is_true(json_object_get(find_layer(layers, "conv1_conv"), "use_bias"));
+
+	o->variant = v1 ? MODEL_V1 : MODEL_V1_5;
+	o->input.rescaled = rescaling != NULL;
+	if (rescaling && (!read_factor(json_object_get(rescaling, "scale"), o->input.scale) ||
+			  !read_factor(json_object_get(rescaling, "offset"), o->input.offset)))
+		return false;
+	return json_integer_value(json_array_get(json_object_get(first, "strides"), 0)) == (v1 ? 2 : 1) &&
+	       near(json_object_get(norm, "epsilon"), v1 ? 1.001e-5 : 1e-5);
 }
 
 bm_status model_describe_keras(const char *path, const void *bytes, size_t size, model_description *out, bm_error *err)
@@ -178,7 +260,7 @@ bm_status model_describe_keras(const char *path, const void *bytes, size_t size,
 	o->channels = (int)json_integer_value(json_array_get(shape, 3));
 	o->width = integer(find_layer(layers, "conv1_conv"), "filters") / 64.0;
 	out->trainable_base = 1 << 20;
-	if (!find_head(layers, o) || model_check_options(o, NULL) != BM_OK) {
+	if (!find_head(layers, o) || !find_variant(layers, o) || model_check_options(o, NULL) != BM_OK) {
 		status = base_fail(
 			err, BM_ERR_UNSUPPORTED,
 			"'%s' is a Keras file, but not a flat ResNet50 with one of the heads guide, dense512, linear",

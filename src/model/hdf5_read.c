@@ -11,6 +11,9 @@
 #define VARS_MAX 64			/* of one layer */
 #define ELEMENTS_MAX ((hsize_t)1 << 30) /* of one array */
 #define NAME_MAX_BYTES 96
+#define PATH_MAX_BYTES 400
+#define DEPTH_MAX 4 /* of groups in the older layout */
+#define GROUPS_MAX 8192
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -37,12 +40,18 @@ void model_hdf5_leave(const model_hdf5_lock *lock)
 	pthread_mutex_unlock(&mutex);
 }
 
+typedef struct item {
+	model_array array;
+	char path[PATH_MAX_BYTES]; /* in the file */
+} item;
+
 struct model_hdf5_reader {
 	hid_t file;
 	void *bytes; /* the caller's; HDF5 wants it without const, and only reads */
 	char name[256];
-	model_hdf5_array *arrays;
+	item *items;
 	size_t count, capacity;
+	bool legacy;
 	bm_status status; /* of the listing */
 	bm_error error;
 };
@@ -128,14 +137,14 @@ static bool acceptable(hid_t set, hid_t space, hsize_t count)
 		    (width == 2 || width == 4 || width == 8) && H5Pget_external_count(create) == 0 &&
 		    H5Sis_simple(space) > 0;
 	H5D_layout_t layout = good ? H5Pget_layout(create) : H5D_LAYOUT_ERROR;
-	hsize_t chunk[MODEL_HDF5_RANK_MAX] = {0}, elements = 1;
+	hsize_t chunk[MODEL_RANK_MAX] = {0}, elements = 1;
 
 	if (layout == H5D_CONTIGUOUS || layout == H5D_COMPACT) {
 		good = H5Dget_storage_size(set) == count * width;
 	} else if (layout == H5D_CHUNKED) {
-		int rank = H5Pget_chunk(create, MODEL_HDF5_RANK_MAX, chunk);
+		int rank = H5Pget_chunk(create, MODEL_RANK_MAX, chunk);
 
-		good = rank > 0 && rank <= MODEL_HDF5_RANK_MAX && H5Dget_storage_size(set) > 0;
+		good = rank > 0 && rank <= MODEL_RANK_MAX && H5Dget_storage_size(set) > 0;
 		for (int i = 0; good && i < rank; i++) {
 			elements *= chunk[i];
 			good = chunk[i] > 0 && elements <= 8 * count + 4096;
@@ -150,15 +159,15 @@ static bool acceptable(hid_t set, hid_t space, hsize_t count)
 	return good;
 }
 
-static bm_status describe_array(model_hdf5_reader *r, hid_t vars, const char *name, model_hdf5_array *array)
+static bm_status describe_array(model_hdf5_reader *r, hid_t vars, const char *name, model_array *array)
 {
-	hsize_t shape[MODEL_HDF5_RANK_MAX] = {0}, count = 1;
+	hsize_t shape[MODEL_RANK_MAX] = {0}, count = 1;
 	hid_t set = H5Dopen2(vars, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
 	bool good = space >= 0;
 
 	if (good) {
 		array->rank = H5Sget_simple_extent_ndims(space);
-		good = array->rank >= 0 && array->rank <= MODEL_HDF5_RANK_MAX &&
+		good = array->rank >= 0 && array->rank <= MODEL_RANK_MAX &&
 		       H5Sget_simple_extent_dims(space, shape, NULL) >= 0;
 	}
 	for (int i = 0; good && i < array->rank; i++) {
@@ -174,7 +183,7 @@ static bm_status describe_array(model_hdf5_reader *r, hid_t vars, const char *na
 	if (!good)
 		return base_fail(&r->error, BM_ERR_FORMAT,
 				 "array '%s' in '%s' is damaged or no plain array of floats: take another file",
-				 array->path, r->name);
+				 array->name, r->name);
 	return BM_OK;
 }
 
@@ -189,31 +198,46 @@ static bool is_number(const char *text)
 	return text[0] && strspn(text, "0123456789") == strlen(text) && strlen(text) < 4;
 }
 
-static herr_t visit_var(hid_t vars, const char *name, const H5L_info_t *info, void *data)
+static herr_t too_many(model_hdf5_reader *r)
 {
-	visit *v = data;
-	model_hdf5_reader *r = v->reader;
-	model_hdf5_array *array;
+	r->status =
+		base_fail(&r->error, BM_ERR_LIMIT, "'%s' holds more arrays than any model of this program", r->name);
+	return -1;
+}
 
-	(void)info;
-	if (!is_number(name) || !leads_to(vars, name, H5O_TYPE_DATASET))
-		return 0;
-	if (++v->vars > VARS_MAX || r->count >= ARRAYS_MAX) {
-		r->status = base_fail(&r->error, BM_ERR_LIMIT, "'%s' holds more arrays than any model of this program",
-				      r->name);
-		return -1;
-	}
-	r->status = base_grow(&r->arrays, &r->capacity, r->count, sizeof(*r->arrays), "the list of weights", &r->error);
+/* Adds the array `name` of `group` to the list. */
+static herr_t add_array(model_hdf5_reader *r, hid_t group, const char *name, const char *listed, const char *path)
+{
+	item *added;
+
+	if (r->count >= ARRAYS_MAX)
+		return too_many(r);
+	r->status = base_grow(&r->items, &r->capacity, r->count, sizeof(*r->items), "the list of weights", &r->error);
 	if (r->status != BM_OK)
 		return -1;
-	array = &r->arrays[r->count];
-	memset(array, 0, sizeof(*array));
-	snprintf(array->path, sizeof(array->path), "layers/%s/vars/%s", v->layer, name);
-	r->status = describe_array(r, vars, name, array);
+	added = &r->items[r->count];
+	memset(added, 0, sizeof(*added));
+	snprintf(added->array.name, sizeof(added->array.name), "%s", listed);
+	snprintf(added->path, sizeof(added->path), "%s", path);
+	r->status = describe_array(r, group, name, &added->array);
 	if (r->status != BM_OK)
 		return -1;
 	r->count++;
 	return 0;
+}
+
+static herr_t visit_var(hid_t vars, const char *name, const H5L_info_t *info, void *data)
+{
+	visit *v = data;
+	char path[MODEL_ARRAY_NAME_SIZE];
+
+	(void)info;
+	if (!is_number(name) || !leads_to(vars, name, H5O_TYPE_DATASET))
+		return 0;
+	if (++v->vars > VARS_MAX)
+		return too_many(v->reader);
+	snprintf(path, sizeof(path), "layers/%s/vars/%s", v->layer, name);
+	return add_array(v->reader, vars, name, path, path);
 }
 
 static herr_t visit_layer(hid_t layers, const char *name, const H5L_info_t *info, void *data)
@@ -238,17 +262,101 @@ static herr_t visit_layer(hid_t layers, const char *name, const H5L_info_t *info
 	return result < 0 ? -1 : 0;
 }
 
+/* ---- the older layout: "LAYER/SCOPE/ROLE:0", with one more group around it in a whole model ---- */
+
+typedef struct walk {
+	model_hdf5_reader *reader;
+	char path[PATH_MAX_BYTES]; /* of the group that is visited, with a slash behind it */
+	size_t root;		   /* bytes of path that lead to the first group of a layer */
+	int depth, groups;
+} walk;
+
+/* "conv1_conv/conv1_conv/kernel:0" -> "conv1_conv/kernel". The scope is the layer's name, but may have got a number ("conv1_conv_1") or, in a
+ * nested model, be the only place where it stands. */
+static void legacy_name(const char *below_root, const char *role, char *name, size_t size)
+{
+	size_t layer = strcspn(below_root, "/"), scope_length, role_length = strcspn(role, ":");
+	const char *scope = below_root;
+
+	for (const char *slash = strchr(scope, '/'); slash && slash[1]; slash = strchr(scope, '/'))
+		scope = slash + 1;
+	scope_length = strcspn(scope, "/");
+	if (scope_length > layer + 1 && strncmp(scope, below_root, layer) == 0 && scope[layer] == '_' &&
+	    strspn(scope + layer + 1, "0123456789") == scope_length - layer - 1)
+		scope_length = layer;
+	snprintf(name, size, "%.*s/%.*s", (int)scope_length, scope, (int)role_length, role);
+}
+
+static herr_t visit_legacy(hid_t group, const char *name, const H5L_info_t *info, void *data)
+{
+	walk *w = data;
+	size_t length = strlen(w->path);
+	char listed[MODEL_ARRAY_NAME_SIZE], path[PATH_MAX_BYTES];
+	herr_t result;
+	hid_t inner;
+
+	(void)info;
+	if (strlen(name) > NAME_MAX_BYTES || length + strlen(name) + 2 > sizeof(w->path))
+		return 0;
+	if (w->depth > 0 && leads_to(group, name, H5O_TYPE_DATASET)) {
+		legacy_name(w->path + w->root, name, listed, sizeof(listed));
+		snprintf(path, sizeof(path), "%s%.*s", w->path, NAME_MAX_BYTES, name);
+		return add_array(w->reader, group, name, listed, path);
+	}
+	if (w->depth >= DEPTH_MAX || !leads_to(group, name, H5O_TYPE_GROUP))
+		return 0;
+	if (++w->groups > GROUPS_MAX)
+		return too_many(w->reader);
+	inner = H5Gopen2(group, name, H5P_DEFAULT);
+	if (inner < 0)
+		return -1;
+	snprintf(w->path + length, sizeof(w->path) - length, "%s/", name);
+	w->depth++;
+	result = H5Literate(inner, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_legacy, w);
+	w->depth--;
+	w->path[length] = '\0';
+	H5Gclose(inner);
+	return result < 0 ? -1 : 0;
+}
+
+/* H5_ITER_ERROR is -1, and so is what a visitor returns after it has said why. */
+static herr_t list_legacy(model_hdf5_reader *r, const char *root)
+{
+	walk w = {.reader = r, .root = strlen(root)};
+	hid_t group = H5Gopen2(r->file, root[0] ? root : "/", H5P_DEFAULT);
+	herr_t result;
+
+	r->legacy = true;
+	if (group < 0)
+		return -1;
+	snprintf(w.path, sizeof(w.path), "%s", root);
+	result = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_legacy, &w);
+	H5Gclose(group);
+	return result;
+}
+
 static bm_status list_arrays(model_hdf5_reader *r)
 {
 	visit outer = {.reader = r};
-	hid_t layers = leads_to(r->file, "layers", H5O_TYPE_GROUP) ? H5Gopen2(r->file, "layers", H5P_DEFAULT) : -1;
-	herr_t result;
+	herr_t result = -1;
+	hid_t layers;
 
-	if (layers < 0)
-		return base_fail(&r->error, BM_ERR_FORMAT,
-				 "'%s' has no group 'layers': it is not a Keras 3 weights file", r->name);
-	result = H5Literate(layers, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_layer, &outer);
-	H5Gclose(layers);
+	if (leads_to(r->file, "layers", H5O_TYPE_GROUP)) {
+		layers = H5Gopen2(r->file, "layers", H5P_DEFAULT);
+		if (layers >= 0) {
+			result = H5Literate(layers, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_layer, &outer);
+			H5Gclose(layers);
+		}
+	} else if (leads_to(r->file, "model_weights", H5O_TYPE_GROUP)) {
+		result = list_legacy(r, "model_weights/");
+	} else if (H5Aexists(r->file, "layer_names") > 0 || H5Aexists(r->file, "layer_names0") > 0) {
+		result = list_legacy(r, "");
+	} else {
+		return base_fail(
+			&r->error, BM_ERR_FORMAT,
+			"'%s' has neither a group 'layers' nor a list of layer names: it is no weights file of Keras",
+			r->name);
+	}
 	if (result < 0 && r->status == BM_OK)
 		return base_fail(&r->error, BM_ERR_FORMAT, "the HDF5 structure of '%s' is damaged: take another file",
 				 r->name);
@@ -286,20 +394,25 @@ bm_status model_hdf5_open(const void *bytes, size_t size, const char *name, mode
 	return BM_OK;
 }
 
+bool model_hdf5_is_legacy(const model_hdf5_reader *r)
+{
+	return r->legacy;
+}
+
 int model_hdf5_count(const model_hdf5_reader *r)
 {
 	return (int)r->count;
 }
 
-const model_hdf5_array *model_hdf5_get(const model_hdf5_reader *r, int index)
+const model_array *model_hdf5_get(const model_hdf5_reader *r, int index)
 {
-	return &r->arrays[index];
+	return &r->items[index].array;
 }
 
-int model_hdf5_find(const model_hdf5_reader *r, const char *path)
+int model_hdf5_find(const model_hdf5_reader *r, const char *array)
 {
 	for (size_t i = 0; i < r->count; i++) {
-		if (strcmp(r->arrays[i].path, path) == 0)
+		if (strcmp(r->items[i].array.name, array) == 0)
 			return (int)i;
 	}
 	return -1;
@@ -307,7 +420,7 @@ int model_hdf5_find(const model_hdf5_reader *r, const char *path)
 
 bm_status model_hdf5_read(model_hdf5_reader *r, int index, float *values, bm_error *err)
 {
-	const char *path = r->arrays[index].path;
+	const char *path = r->items[index].path;
 	model_hdf5_lock lock;
 	bool good = false;
 	hid_t set;
@@ -336,6 +449,6 @@ void model_hdf5_close(model_hdf5_reader *r)
 		H5Fclose(r->file);
 		model_hdf5_leave(&lock);
 	}
-	base_free(r->arrays);
+	base_free(r->items);
 	base_free(r);
 }

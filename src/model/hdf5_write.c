@@ -63,7 +63,7 @@ static bool write_name(hid_t group, const char *name)
 
 bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const char *name, bm_error *err)
 {
-	char full[MODEL_HDF5_PATH_SIZE + 8];
+	char full[MODEL_ARRAY_NAME_SIZE + 8];
 	model_hdf5_lock lock;
 	hid_t group = -1, links;
 	bool good = false;
@@ -83,9 +83,9 @@ bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const cha
 	return good ? BM_OK : fail(err, full);
 }
 
-bm_status model_hdf5_add(model_hdf5_writer *w, const model_hdf5_array *array, const float *values, bm_error *err)
+bm_status model_hdf5_add(model_hdf5_writer *w, const model_array *array, const float *values, bm_error *err)
 {
-	hsize_t shape[MODEL_HDF5_RANK_MAX];
+	hsize_t shape[MODEL_RANK_MAX];
 	hid_t space = -1, create = -1, set = -1;
 	model_hdf5_lock lock;
 	bool good = false;
@@ -97,7 +97,7 @@ bm_status model_hdf5_add(model_hdf5_writer *w, const model_hdf5_array *array, co
 	create = H5Pcreate(H5P_DATASET_CREATE);
 	/* No time of writing in the file. */
 	if (space >= 0 && create >= 0 && H5Pset_obj_track_times(create, false) >= 0)
-		set = H5Dcreate2(w->file, array->path, H5T_IEEE_F32LE, space, H5P_DEFAULT, create, H5P_DEFAULT);
+		set = H5Dcreate2(w->file, array->name, H5T_IEEE_F32LE, space, H5P_DEFAULT, create, H5P_DEFAULT);
 	if (set >= 0)
 		good = H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
 	if (set >= 0)
@@ -107,7 +107,7 @@ bm_status model_hdf5_add(model_hdf5_writer *w, const model_hdf5_array *array, co
 	if (space >= 0)
 		H5Sclose(space);
 	model_hdf5_leave(&lock);
-	return good ? BM_OK : fail(err, array->path);
+	return good ? BM_OK : fail(err, array->name);
 }
 
 bm_status model_hdf5_finish(model_hdf5_writer *w, uint8_t **bytes, size_t *size, bm_error *err)

@@ -157,7 +157,7 @@ static bm_status try_weights(const void *bytes, size_t size)
 	if (status != BM_OK)
 		return status;
 	for (int i = 0; i < model_hdf5_count(reader) && status == BM_OK; i++) {
-		const model_hdf5_array *array = model_hdf5_get(reader, i);
+		const model_array *array = model_hdf5_get(reader, i);
 		size_t count = 1;
 		float *values;
 
@@ -396,7 +396,7 @@ static void entries_have_a_limit(void **state)
 static void extra_and_missing_arrays_are_named(void **state)
 {
 	model_hdf5_writer *writer;
-	const model_hdf5_array extra = {.path = "layers/conv2d_77/vars/0", .rank = 1, .shape = {3}};
+	const model_array extra = {.name = "layers/conv2d_77/vars/0", .rank = 1, .shape = {3}};
 	const float values[3] = {1, 2, 3};
 	uint8_t *bytes;
 	size_t size;

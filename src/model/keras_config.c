@@ -110,6 +110,11 @@ static json_t *layer_config(const nn_layer *l)
 				 "name", l->name);
 	config = common_config(l);
 	switch (l->type) {
+	case NN_RESCALE:
+		more = json_pack("{s:[f, f, f], s:[f, f, f]}", "scale", decimal(l->scale[0]), decimal(l->scale[1]),
+				 decimal(l->scale[2]), "offset", decimal(l->offset[0]), decimal(l->offset[1]),
+				 decimal(l->offset[2]));
+		break;
 	case NN_ZERO_PADDING:
 		more = json_pack("{s:[[i, i], [i, i]], s:s}", "padding", l->padding, l->padding, l->padding, l->padding,
 				 "data_format", "channels_last");

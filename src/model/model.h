@@ -1,5 +1,4 @@
-/* The model: ResNet-50 as in Keras applications (He et al. 2016, v1, stride in the first 1x1 convolution of a block, convolutions with
- * bias, batch norm epsilon 1.001e-5, momentum 0.99) with the guide's head, its weights and its classes. */
+/* The model: ResNet-50 (He et al. 2016) with the guide's head, its weights and its classes. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -15,19 +14,34 @@ typedef enum model_head {
 	MODEL_HEAD_LINEAR,   /* GAP, Dense softmax */
 } model_head;
 
+typedef enum model_variant {
+	MODEL_V1, /* as in Keras applications: stride in the first 1x1 convolution of a block, convolutions with bias, batch norm
+		     * epsilon 1.001e-5, momentum 0.99 */
+	MODEL_V1_5, /* as in torchvision: stride in the 3x3 convolution, no biases, epsilon 1e-5, momentum 0.9 */
+} model_variant;
+
+/* What the first layer does to pixels in [0,1], for weights that were made with another input: y = x * scale[c] + offset[c]. */
+typedef struct model_input {
+	bool rescaled; /* false: nothing, and there is no such layer */
+	float scale[3], offset[3];
+} model_input;
+
 typedef struct model_options {
 	double width;	/* of every convolution; 1 is ResNet-50. Filters are rounded to a multiple of 8 */
 	int image_size; /* height = width of the input that the model was built for; other sizes >= 32 may be run */
 	int channels;	/* 3, or 1 */
 	model_head head;
 	int classes;
+	model_variant variant;
+	model_input input;
 } model_options;
 
 typedef struct model {
 	model_options options;
 	nn_graph graph; /* base layers first, "conv1_pad" ... "conv5_block3_out", then the head */
 	nn_weights weights;
-	int base_layers; /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for ResNet-50) */
+	int base_layers; /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for MODEL_V1 without
+			  * rescaling) */
 	char *class_names[MODEL_CLASSES_MAX]; /* owned; options.classes of them */
 } model;
 
@@ -51,12 +65,25 @@ void model_summary(const model *m, base_text *text);
 /* A Keras 3 `.keras` file: config.json, metadata.json, model.weights.h5 in a zip, written whole or not at all. class names, the image size and
  * what the pixels mean travel in metadata that Keras ignores. */
 bm_status model_save(const model *m, const char *path, bm_error *err);
-/* Reads a `.keras` file that model_save wrote. *out is created (model_free). */
+/* A safetensors file: arrays with Keras' names and layouts ("conv1_conv/kernel", [h][w][in][out]), and in the header's metadata, under
+ * "brainmri", what model_load needs. */
+bm_status model_save_safetensors(const model *m, const char *path, bm_error *err);
+/* Reads a file of model_save or model_save_safetensors, or a `.keras` file of the same architecture that Keras wrote (its classes are then called
+ * "class 0", ...). *out is created (model_free). */
 bm_status model_load(const char *path, model *out, bm_error *err);
-/* Takes the weights of a `.keras` or `.weights.h5` file whose base has the same shapes; the head is taken too when it fits, else left as
- * it is and *head_taken is false. Every missing, extra or misshaped array is named in the error. On failure nothing has changed. */
+/* Takes the weights of a file whose base has the same shapes: `.keras`, `.weights.h5`, the `.h5` layout of Keras 2 (read as the ImageNet weights
+ * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. The network must have been built with the variant
+ * and input that model_peek tells. The head is taken too when it fits, else left as it is and *head_taken is false. Every missing, extra or
+ * misshaped array is named in the error. On failure nothing has changed. */
 bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err);
-/* The options of a `.keras` file without its weights (for --weights FILE, to build the same width). */
+/* What such a file says about the network (for --weights FILE, to build the same): its variant and input and width always; 0 where it
+ * does not say (image_size and classes, when it holds weights only). */
 bm_status model_peek(const char *path, model_options *options, bm_error *err);
+
+bool model_same_input(const model_input *a, const model_input *b);
+/* For people; static storage. */
+const char *model_variant_text(model_variant variant); /* "ResNet-50 v1.5 (stride in the 3x3 convolutions)" */
+const char *
+model_input_text(const model_input *input); /* "pixels from 0 to 1 minus ImageNet means, divided by its deviations" */
 
 #endif

@@ -4,14 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const nn_layer base_conv = {.type = NN_CONV, .trainable = true, .kernel = 1, .stride = 1, .bias = true};
-static const nn_layer base_norm = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1.001e-5f, .momentum = .99f};
+static const nn_layer base_conv = {.type = NN_CONV, .trainable = true, .kernel = 1, .stride = 1};
+static const nn_layer base_norms[] = {
+	[MODEL_V1] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1.001e-5f, .momentum = .99f},
+	[MODEL_V1_5] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-5f, .momentum = .9f}};
 static const nn_layer head_norm = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-3f, .momentum = .99f};
 
 /* Layers are appended one after the other: the first failure stops, the later calls do nothing. */
 typedef struct builder {
 	nn_graph *graph;
 	double width;
+	model_variant variant;
 	bm_status status;
 	bm_error *err;
 } builder;
@@ -43,12 +46,13 @@ static int add_conv(builder *b, int input, const char *prefix, const char *name,
 	layer.kernel = kernel;
 	layer.stride = stride;
 	layer.padding = same;
+	layer.bias = b->variant == MODEL_V1;
 	return add(b, layer, input, prefix, name);
 }
 
 static int add_norm(builder *b, int input, const char *prefix, const char *name)
 {
-	return add(b, base_norm, input, prefix, name);
+	return add(b, base_norms[b->variant], input, prefix, name);
 }
 
 static int add_relu(builder *b, int input, const char *prefix, const char *name)
@@ -56,9 +60,9 @@ static int add_relu(builder *b, int input, const char *prefix, const char *name)
 	return add(b, (nn_layer){.type = NN_RELU, .trainable = true}, input, prefix, name);
 }
 
-static int add_padding(builder *b, int input, const char *name, int pixels)
+static int add_padding(builder *b, int input, const char *prefix, const char *name, int pixels)
 {
-	return add(b, (nn_layer){.type = NN_ZERO_PADDING, .trainable = true, .padding = pixels}, input, "", name);
+	return add(b, (nn_layer){.type = NN_ZERO_PADDING, .trainable = true, .padding = pixels}, input, prefix, name);
 }
 
 static int add_dense(builder *b, int input, const char *name, int units, nn_activation activation)
@@ -73,7 +77,16 @@ static int add_dropout(builder *b, int input, const char *name, float rate)
 	return add(b, (nn_layer){.type = NN_DROPOUT, .trainable = true, .rate = rate}, input, "", name);
 }
 
-/* residual_block_v1 of keras/src/applications/resnet.py. The order of the two branches is that of model.layers, which Keras sorts
+/* The 3x3 convolution. With a stride, PyTorch pads both sides; "same" in Keras would pad the far ones only. */
+static int add_middle(builder *b, int input, const char *prefix, int filters, int stride)
+{
+	if (stride == 1)
+		return add_conv(b, input, prefix, "_2_conv", filters, 3, 1, true);
+	input = add_padding(b, input, prefix, "_2_pad", 1);
+	return add_conv(b, input, prefix, "_2_conv", filters, 3, stride, false);
+}
+
+/* residual_block_v1 of keras/src/applications/resnet.py, Bottleneck of torchvision/models/resnet.py. The order of the two branches is that of model.layers, which Keras sorts
  * by depth. */
 static int add_block(builder *b, int input, const char *stage, int number, int filters, int stride)
 {
@@ -83,10 +96,10 @@ static int add_block(builder *b, int input, const char *stage, int number, int f
 	nn_layer layer = {.type = NN_ADD, .trainable = true};
 
 	snprintf(p, sizeof(p), "%s_block%d", stage, number);
-	x = add_conv(b, input, p, "_1_conv", filters, 1, stride, false);
+	x = add_conv(b, input, p, "_1_conv", filters, 1, b->variant == MODEL_V1 ? stride : 1, false);
 	x = add_norm(b, x, p, "_1_bn");
 	x = add_relu(b, x, p, "_1_relu");
-	x = add_conv(b, x, p, "_2_conv", filters, 3, 1, true);
+	x = add_middle(b, x, p, filters, b->variant == MODEL_V1 ? 1 : stride);
 	x = add_norm(b, x, p, "_2_bn");
 	x = add_relu(b, x, p, "_2_relu");
 	if (projected)
@@ -109,16 +122,27 @@ static int add_stage(builder *b, int input, const char *stage, int filters, int 
 	return input;
 }
 
-static int add_base(builder *b)
+static int add_rescaling(builder *b, int input, const model_input *how)
+{
+	nn_layer layer = {.type = NN_RESCALE, .trainable = true};
+
+	memcpy(layer.scale, how->scale, sizeof(layer.scale));
+	memcpy(layer.offset, how->offset, sizeof(layer.offset));
+	return add(b, layer, input, "", "rescaling");
+}
+
+static int add_base(builder *b, const model_input *input)
 {
 	nn_layer pool = {.type = NN_MAX_POOL, .trainable = true, .kernel = 3, .stride = 2};
 	int x = add(b, (nn_layer){.type = NN_INPUT, .trainable = true}, -1, "", "input_layer");
 
-	x = add_padding(b, x, "conv1_pad", 3);
+	if (input->rescaled)
+		x = add_rescaling(b, x, input);
+	x = add_padding(b, x, "", "conv1_pad", 3);
 	x = add_conv(b, x, "", "conv1_conv", scaled(b, 64), 7, 2, false);
 	x = add_norm(b, x, "", "conv1_bn");
 	x = add_relu(b, x, "", "conv1_relu");
-	x = add_padding(b, x, "pool1_pad", 1);
+	x = add_padding(b, x, "", "pool1_pad", 1);
 	x = add(b, pool, x, "", "pool1_pool");
 	x = add_stage(b, x, "conv2", 64, 3, 1);
 	x = add_stage(b, x, "conv3", 128, 4, 2);
@@ -164,6 +188,12 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 		return base_fail(err, BM_ERR_USAGE, "%d channels: an image has 1 (grey) or 3", o->channels);
 	if (o->classes < 2 || o->classes > MODEL_CLASSES_MAX)
 		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
+	if (o->variant != MODEL_V1 && o->variant != MODEL_V1_5)
+		return base_fail(err, BM_ERR_USAGE, "there is no variant number %d of the network", (int)o->variant);
+	for (int c = 0; o->input.rescaled && c < 3; c++) {
+		if (!isfinite(o->input.scale[c]) || !isfinite(o->input.offset[c]))
+			return base_fail(err, BM_ERR_USAGE, "the rescaling of the pixels is not finite");
+	}
 	if (!model_head_name(o->head))
 		return base_fail(err, BM_ERR_USAGE, "there is no head number %d: use guide, dense512 or linear",
 				 (int)o->head);
@@ -172,8 +202,8 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 
 bm_status model_build_graph(const model_options *options, nn_graph *graph, int *base_layers, bm_error *err)
 {
-	builder b = {.graph = graph, .width = options->width, .status = BM_OK, .err = err};
-	int last = add_base(&b);
+	builder b = {.graph = graph, .width = options->width, .variant = options->variant, .status = BM_OK, .err = err};
+	int last = add_base(&b, &options->input);
 
 	*base_layers = graph->count;
 	add_head(&b, last, options->head, options->classes);
@@ -221,4 +251,28 @@ int64_t model_layer_parameters(const nn_graph *graph, int index, int64_t *statis
 	default:
 		return 0;
 	}
+}
+
+bool model_same_input(const model_input *a, const model_input *b)
+{
+	bool same = a->rescaled == b->rescaled;
+
+	for (int c = 0; same && a->rescaled && c < 3; c++)
+		same = fabsf(a->scale[c] - b->scale[c]) <= 1e-6f * fabsf(a->scale[c]) &&
+		       fabsf(a->offset[c] - b->offset[c]) <= 1e-6f * fabsf(a->offset[c]);
+	return same;
+}
+
+const char *model_variant_text(model_variant variant)
+{
+	return variant == MODEL_V1_5 ? "ResNet-50 v1.5 (stride in the 3x3 convolutions, as in torchvision)"
+				     : "ResNet-50 v1 (as in Keras applications)";
+}
+
+const char *model_input_text(const model_input *input)
+{
+	if (!input->rescaled)
+		return "pixels from 0 to 1";
+	return input->scale[0] == 255 ? "pixels from 0 to 255 minus ImageNet's means"
+				      : "pixels from 0 to 1, rescaled channel by channel";
 }

@@ -1,0 +1,100 @@
+/* Saving models. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/archive.h"
+#include "model/source.h"
+
+#define WEIGHTS_ENTRY "model.weights.h5"
+
+static bm_status make_weights(const model *m, uint8_t **bytes, size_t *size, bm_error *err)
+{
+	model_layer_path *paths = base_calloc((size_t)m->graph.count, sizeof(*paths), "names of arrays", err);
+	model_hdf5_writer *writer = NULL;
+	model_binding *all = NULL;
+	bm_status status = paths ? model_bindings_create(m, MODEL_NAMING_KERAS, &all, err) : BM_ERR_MEMORY;
+
+	if (status == BM_OK)
+		status = model_hdf5_create(&writer, err);
+	if (status != BM_OK)
+		goto cleanup;
+	model_layer_paths(&m->graph, paths);
+	status = model_hdf5_add_group(writer, "", "resnet50", err);
+	for (int i = 0; i < m->graph.count && status == BM_OK; i++)
+		status = model_hdf5_add_group(writer, paths[i], m->graph.layers[i].name, err);
+	for (int i = 0; i < m->weights.count && status == BM_OK; i++)
+		status = model_hdf5_add(writer, &all[i].array, m->weights.items[i].values, err);
+	if (status == BM_OK)
+		status = model_hdf5_finish(writer, bytes, size, err);
+cleanup:
+	model_hdf5_discard(writer);
+	base_free(all);
+	base_free(paths);
+	return status;
+}
+
+bm_status model_save(const model *m, const char *path, bm_error *err)
+{
+	char *config = model_config_json(m, err), *metadata = NULL, *own = NULL;
+	uint8_t *weights = NULL;
+	size_t size = 0;
+	bm_status status = BM_ERR_MEMORY;
+
+	if (!config)
+		goto cleanup;
+	metadata = model_metadata_json(err);
+	if (!metadata)
+		goto cleanup;
+	own = model_brainmri_json(m, err);
+	if (!own)
+		goto cleanup;
+	status = make_weights(m, &weights, &size, err);
+	if (status == BM_OK) {
+		const model_entry entries[] = {
+			{"metadata.json", metadata, strlen(metadata)},
+			{"config.json", config, strlen(config)},
+			{"brainmri.json", own, strlen(own)},
+			{WEIGHTS_ENTRY, weights, size},
+		};
+
+		status = model_archive_write(path, entries, 4, err);
+	}
+cleanup:
+	free(config);
+	free(metadata);
+	free(own);
+	base_free(weights);
+	return status;
+}
+
+bm_status model_save_safetensors(const model *m, const char *path, bm_error *err)
+{
+	char *own = model_brainmri_json(m, err);
+	model_binding *all = NULL;
+	model_array *arrays = NULL;
+	const float **values = NULL;
+	bm_status status = own	 ? model_bindings_create(m, MODEL_NAMING_LAYERS, &all, err)
+			   : err ? err->status
+				 : BM_ERR_MEMORY;
+
+	if (status != BM_OK)
+		goto cleanup;
+	arrays = base_calloc((size_t)m->weights.count, sizeof(*arrays), "names of arrays", err);
+	values = base_calloc((size_t)m->weights.count, sizeof(*values), "names of arrays", err);
+	if (!arrays || !values) {
+		status = BM_ERR_MEMORY;
+		goto cleanup;
+	}
+	for (int i = 0; i < m->weights.count; i++) {
+		arrays[i] = all[i].array;
+		values[i] = m->weights.items[i].values;
+	}
+	status = model_safetensors_write(path, arrays, values, m->weights.count, "brainmri", own, err);
+cleanup:
+	free(own);
+	base_free(all);
+	base_free(arrays);
+	base_free(values);
+	return status;
+}
