@@ -20,5 +20,6 @@ cli_function cli_predict;
 cli_function cli_bench;
 cli_function cli_report;
 cli_function cli_worker;
+cli_function cli_export;
 
 #endif

@@ -41,6 +41,8 @@ typedef enum cli_option_id {
 	CLI_NO_BENCH,
 	CLI_COUNT,
 	CLI_SIZE,
+	CLI_TO,
+	CLI_EXPORT_OUT,
 	CLI_OPTION_COUNT
 } cli_option_id;
 

@@ -66,19 +66,17 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 			"--weights imagenet: this version cannot fetch the ImageNet weights; train from nothing with "
 			"--plan scratch, or name a file that brainmri or Keras wrote: --weights FILE");
 	if (!base_is_file(file))
-		return base_fail(err, BM_ERR_NOT_FOUND,
-				 "--weights: there is no file '%s'; it takes none or a .keras or .weights.h5 file",
-				 file);
+		return base_fail(
+			err, BM_ERR_NOT_FOUND,
+			"--weights: there is no file '%s'; it takes none or a .keras, .h5 or .safetensors file", file);
 	bm_status status = run_config_set_path(&config->weights, file, err);
-	const char *dot = strrchr(file, '.');
-	if (status != BM_OK || !dot || strcmp(dot, ".keras") != 0)
-		return status;
 	model_options options;
-	status = model_peek(file, &options, err);
-	if (status == BM_OK) {
+	if (status == BM_OK)
+		status = model_peek(file, &options, err);
+	if (status == BM_OK && options.width > 0)
 		config->width = options.width;
+	if (status == BM_OK && options.image_size > 0)
 		config->image_size = options.image_size;
-	}
 	return status;
 }
 

@@ -15,7 +15,8 @@ enum {
 	BENCH = 1u << 10,
 	REPORT = 1u << 11,
 	WORKER = 1u << 12,
-	EVERY = (1u << 13) - 1,
+	EXPORT = 1u << 13,
+	EVERY = (1u << 14) - 1,
 	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
 };
 
@@ -63,6 +64,11 @@ const cli_command cli_commands[] = {
 	 "brainmri report runs/first", 1, 1, cli_report},
 	{"worker", "", "what Spark's tasks start: preprocesses what comes on standard input", "Not for use by hand.",
 	 "brainmri worker <requests >part", 0, 0, cli_worker},
+	{"export", "RUN|MODEL --to FORMAT --out FILE", "write a trained model for other programs",
+	 "The first operand is a run folder (its best model is taken) or a model file. In a run folder the exported "
+	 "file is "
+	 "run on the validation images, and is only kept when it answers as the model does.",
+	 "brainmri export runs/first --to safetensors --out first.safetensors", 1, 1, cli_export},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
@@ -84,8 +90,8 @@ const cli_option cli_options[] = {
 	{CLI_PLAN, "plan", 'p', "NAME",
 	 "two-stage: frozen base, then its last layers; scratch: all layers from nothing (two-stage)",
 	 RUN | EXPLORE | MODEL | TRAIN},
-	{CLI_WEIGHTS, "weights", 'w', "none|FILE", "start from the weights of a .keras or .weights.h5 file (none)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_WEIGHTS, "weights", 'w', "none|FILE",
+	 "start from the weights of a .keras, .h5 or .safetensors file (none)", RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_HEAD, "head", 0, "NAME", "guide: Dense 256, 128; dense512: Dense 512; linear: no hidden layer (guide)",
 	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_WIDTH, "width", 0, "X", "share of ResNet-50's filters, 0.0625 to 4 (1, or that of --weights)",
@@ -112,6 +118,9 @@ const cli_option cli_options[] = {
 
 	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},
 	{CLI_SIZE, "size", 0, "N", "pixels a side, 32 to 1024 (256)", PHANTOM},
+
+	{CLI_TO, "to", 0, "FORMAT", "keras: Keras 3; safetensors: named arrays", EXPORT},
+	{CLI_EXPORT_OUT, "out", 'o', "FILE", "the file to write", EXPORT},
 
 	{CLI_SEED, "seed", 's', "N", "of everything that is random (42)", EVERY},
 	{CLI_THREADS, "threads", 't', "N|local[N]|local[*]", "worker threads (one per core)", EVERY},

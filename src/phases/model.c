@@ -112,7 +112,14 @@ static bm_status weights(phase_context *c, bm_error *err)
 		return status;
 	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights,
 		  head_taken ? "base and head" : "base; the head is new");
+	if (c->network.options.variant != MODEL_V1)
+		phase_say(c, "✓ Network: %s", model_variant_text(c->network.options.variant));
+	if (c->network.options.input.rescaled)
+		phase_say(c, "✓ Input of the weights: %s; the first layer makes it of pixels from 0 to 1",
+			  model_input_text(&c->network.options.input));
 	phase_put_text(c, NULL, "weights", c->config.weights);
+	phase_put_text(c, NULL, "network", model_variant_text(c->network.options.variant));
+	phase_put_text(c, NULL, "input_of_the_weights", model_input_text(&c->network.options.input));
 	phase_put(c, NULL, "head_taken", json_boolean(head_taken));
 	return BM_OK;
 }

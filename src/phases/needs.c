@@ -149,6 +149,14 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 				 .channels = 3,
 				 .head = c->config.head,
 				 .classes = count};
+	if (c->config.weights) {
+		model_options theirs;
+		status = model_peek(c->config.weights, &theirs, err);
+		if (status != BM_OK)
+			return status;
+		options.variant = theirs.variant;
+		options.input = theirs.input;
+	}
 	bool scratch = strcmp(c->config.plan.name, "scratch") == 0;
 	status = model_create(&options, (const char *const *)names, scratch, c->config.seed, &c->network, err);
 	c->have_network = status == BM_OK;

@@ -1,0 +1,230 @@
+#include "phases/export.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "phases/phases.h"
+
+enum { BATCH = 16 };
+
+/* Float32 in another order of computation differs by 1e-6; anything near this is a fault of the file. */
+static const double difference_limit = 1e-3;
+
+static const char *const format_names[PHASE_FORMATS] = {[PHASE_KERAS] = "keras", [PHASE_SAFETENSORS] = "safetensors"};
+
+const char *phase_format_name(phase_format format)
+{
+	return format_names[format];
+}
+
+bool phase_format_parse(const char *text, phase_format *format)
+{
+	for (int i = 0; i < PHASE_FORMATS; i++) {
+		if (strcmp(text, format_names[i]) == 0) {
+			*format = (phase_format)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The validation images, and what the model says of them before and after. */
+typedef struct gate {
+	phase_context *c;
+	const model *m;
+	const size_t *indices; /* [count] into the pack */
+	size_t count;
+	float *before, *after; /* [count][classes] */
+} gate;
+
+static bm_status predict(const gate *g, const model *m, float *probabilities, bm_error *err)
+{
+	model_predictor *predictor = NULL;
+	bm_status status = model_predictor_create(m, BATCH, 0, g->c->threads, &predictor, err);
+	if (status == BM_OK)
+		status = model_predict_pack(predictor, &g->c->pack, g->indices, g->count, false, &g->c->observer,
+					    probabilities, err);
+	model_predictor_free(predictor);
+	return status;
+}
+
+/* .keras and .safetensors files: this program is one of their readers. */
+static bm_status predict_again(const gate *g, const char *file, bm_error *err)
+{
+	model again = {0};
+	bm_status status = model_load(file, &again, err);
+	if (status == BM_OK)
+		status = predict(g, &again, g->after, err);
+	model_free(&again);
+	return status;
+}
+
+static int best_of(const float *probabilities, int classes)
+{
+	int best = 0;
+	for (int k = 1; k < classes; k++)
+		if (probabilities[k] > probabilities[best])
+			best = k;
+	return best;
+}
+
+static double accuracy_of(const gate *g, const float *probabilities)
+{
+	size_t right = 0;
+	int classes = g->m->options.classes;
+	for (size_t i = 0; i < g->count; i++)
+		right += best_of(probabilities + i * (size_t)classes, classes) == g->c->pack.labels[g->indices[i]];
+	return (double)right / (double)g->count;
+}
+
+static bm_status compare(const gate *g, const char *checker, bm_error *err)
+{
+	size_t values = g->count * (size_t)g->m->options.classes;
+	double largest = 0, before = accuracy_of(g, g->before), after = accuracy_of(g, g->after);
+	for (size_t i = 0; i < values; i++) {
+		double difference = fabs((double)g->before[i] - (double)g->after[i]);
+		if (!(difference <= largest)) /* NaN too */
+			largest = difference;
+	}
+	phase_say(g->c, "✓ Checked by %s on %zu validation images", checker, g->count);
+	phase_say(g->c, "Accuracy before: %.4f", before);
+	phase_say(g->c, "Accuracy after:  %.4f", after);
+	phase_say(g->c, "Largest difference of a probability: %.2g", largest);
+	if (g->c->config.plan.mirror)
+		phase_say(g->c, "Note: the run was evaluated with the mean of each image and its mirror image; the "
+				"file gives that "
+				"of the image alone");
+	phase_put_text(g->c, NULL, "checked_by", checker);
+	phase_put_int(g->c, NULL, "validation_images", (long long)g->count);
+	phase_put_real(g->c, NULL, "accuracy_before", before);
+	phase_put_real(g->c, NULL, "accuracy_after", after);
+	phase_put_real(g->c, NULL, "largest_difference", largest);
+	if (!(largest <= difference_limit))
+		return base_fail(err, BM_ERR_NUMERIC,
+				 "the exported file answers otherwise than the model: a probability differs by %.3g, "
+				 "the accuracy "
+				 "is %.4f instead of %.4f; it was not kept. This is a fault of the program or of the "
+				 "runtime: please "
+				 "report it",
+				 largest, after, before);
+	return BM_OK;
+}
+
+/* No check is an answer too, and must be said. */
+static bm_status unchecked(phase_context *c, const char *why)
+{
+	base_warning(&c->observer, "the exported file was not checked: %s", why);
+	phase_put(c, NULL, "checked_by", NULL);
+	phase_put_text(c, NULL, "not_checked", why);
+	return BM_OK;
+}
+
+static bm_status check_file(phase_context *c, const model *m, const char *file, bm_error *err)
+{
+	gate g = {.c = c, .m = m};
+	bm_status status;
+	if (!c->folder)
+		return unchecked(c, "the model is not in a run folder, so there are no validation images");
+	status = phase_need_split(c, err);
+	if (status != BM_OK) {
+		if (status != BM_ERR_NOT_FOUND)
+			return status;
+		return unchecked(c, err ? err->message : "there are no validation images");
+	}
+	g.indices = c->split.indices[DATA_VALIDATION];
+	g.count = c->split.count[DATA_VALIDATION];
+	if (c->pack.class_count != m->options.classes)
+		return base_fail(err, BM_ERR_DATA, "the model tells %d classes apart, the data of '%s' has %d",
+				 m->options.classes, c->folder, c->pack.class_count);
+	g.before = base_calloc(g.count * (size_t)m->options.classes, sizeof *g.before, "the probabilities", err);
+	g.after = base_calloc(g.count * (size_t)m->options.classes, sizeof *g.after, "the probabilities", err);
+	status = g.before && g.after ? predict(&g, m, g.before, err) : BM_ERR_MEMORY;
+	if (status == BM_OK)
+		status = predict_again(&g, file, err);
+	if (status == BM_OK)
+		status = compare(&g, "brainmri's own reader", err);
+	base_free(g.before);
+	base_free(g.after);
+	return status;
+}
+
+static bm_status write_file(const phase_export_options *o, const model *m, const char *file, bm_error *err)
+{
+	return o->format == PHASE_KERAS ? model_save(m, file, err) : model_save_safetensors(m, file, err);
+}
+
+/* The model that is exported, for images of the size that it was last trained at. */
+static bm_status load(phase_context *c, const phase_export_options *o, model *m, bm_error *err)
+{
+	char name[64], *path = NULL;
+	const char *base = o->model ? base_path_name(o->model) : NULL;
+	int size = 0;
+	bm_status status = BM_OK;
+	if (!o->model) {
+		status = phase_need_history(c, err);
+		if (status != BM_OK)
+			return status;
+		phase_best_model(c, name, &size);
+		path = phase_path(c, name, err);
+		if (!path)
+			return BM_ERR_MEMORY;
+	}
+	for (int i = 0; base && c->folder && i < c->config.plan.count; i++) {
+		snprintf(name, sizeof name, "best_model_stage%d.keras", c->config.plan.stages[i].number);
+		if (strcmp(name, base) == 0)
+			size = c->config.plan.stages[i].image_size;
+	}
+	status = model_load(path ? path : o->model, m, err);
+	base_free(path);
+	if (status == BM_OK && size > 0) {
+		m->options.image_size = size;
+		status = nn_graph_infer(&m->graph, size, size, m->options.channels, err);
+	}
+	if (status == BM_OK) {
+		phase_say(c, "✓ Model: %s, width %g, %d x %d pixels, %d classes",
+			  model_variant_text(m->options.variant), m->options.width, m->options.image_size,
+			  m->options.image_size, m->options.classes);
+		phase_put_text(c, NULL, "model", o->model ? o->model : name);
+	}
+	return status;
+}
+
+bm_status phase_export(phase_context *c, const phase_export_options *o, bm_error *err)
+{
+	model m = {0};
+	base_text part = {0};
+	struct stat info;
+	char bytes[32];
+	bm_status status = phase_begin(c, err);
+	if (status == BM_OK)
+		status = load(c, o, &m, err);
+	if (status != BM_OK)
+		goto done;
+	base_text_add(&part, "%s.part", o->out);
+	if (part.failed) {
+		status = base_fail(err, BM_ERR_MEMORY, "no memory for the name of '%s'", o->out);
+		goto done;
+	}
+	status = write_file(o, &m, part.data, err);
+	if (status == BM_OK)
+		status = check_file(c, &m, part.data, err);
+	if (status == BM_OK && (stat(part.data, &info) != 0 || rename(part.data, o->out) != 0))
+		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s", o->out, strerror(errno));
+	if (status == BM_OK) {
+		phase_say(c, "✓ Exported: %s (%s)", o->out, base_format_bytes((double)info.st_size, bytes));
+		phase_put_text(c, NULL, "format", phase_format_name(o->format));
+		phase_put_text(c, NULL, "out", o->out);
+		phase_put_int(c, NULL, "bytes", (long long)info.st_size);
+	} else {
+		unlink(part.data);
+	}
+done:
+	base_text_free(&part);
+	model_free(&m);
+	return status;
+}
