@@ -237,6 +237,21 @@ uint8_t *data_pack_writer_slot(data_pack_writer *w, size_t index)
 	return slot(w, index);
 }
 
+bm_status data_pack_writer_put(data_pack_writer *w, size_t index, const uint8_t *pixels, bm_error *err)
+{
+	size_t size = (size_t)w->side * (size_t)w->side, done = 0;
+	while (done < size) {
+		ssize_t wrote =
+			pwrite(w->fd, pixels + done, size - done, (off_t)(DATA_PACK_NPY_HEADER + index * size + done));
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0)
+			return fail_write(err, w->folder, wrote < 0 ? errno : ENOSPC);
+		done += (size_t)wrote;
+	}
+	return BM_OK;
+}
+
 void data_pack_writer_drop(data_pack_writer *w, size_t index)
 {
 	w->dropped[index] = true;

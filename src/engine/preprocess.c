@@ -40,6 +40,7 @@ struct job {
 	data_pack_writer *writer;
 	char **reasons; /* [set->count]; NULL: preprocessed */
 	struct tally *tallies;
+	uint8_t *pixels; /* [workers][side][side]: what each is working on */
 	atomic_size_t done;
 	double start, reported;
 };
@@ -61,14 +62,14 @@ static bm_status process_one(void *arg, int worker, size_t index, bm_error *err)
 {
 	struct job *job = arg;
 	const data_item *item = &job->set->items[index];
+	uint8_t *pixels = job->pixels + (size_t)worker * (size_t)job->options->side * (size_t)job->options->side;
 	uint64_t size = 0;
 	bool damaged = false;
 	bm_status status = base_check_cancel(job->observer, err);
 	if (status != BM_OK)
 		return status;
 	double start = base_now();
-	status = process_file(job->storage, item, job->options->side, data_pack_writer_slot(job->writer, index), &size,
-			      &damaged, err);
+	status = process_file(job->storage, item, job->options->side, pixels, &size, &damaged, err);
 	if (damaged) {
 		if (job->options->strict)
 			return base_fail(
@@ -78,6 +79,8 @@ static bm_status process_one(void *arg, int worker, size_t index, bm_error *err)
 		data_pack_writer_drop(job->writer, index);
 		job->reasons[index] = base_strdup(err->message, err);
 		status = job->reasons[index] ? BM_OK : BM_ERR_MEMORY;
+	} else if (status == BM_OK) {
+		status = data_pack_writer_put(job->writer, index, pixels, err);
 	}
 	if (status != BM_OK)
 		return status;
@@ -252,7 +255,10 @@ bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const
 		threads = (int)count;
 	job.reasons = base_calloc(count, sizeof *job.reasons, "the list of damaged files", err);
 	job.tallies = job.reasons ? base_calloc((size_t)threads, sizeof *job.tallies, "worker statistics", err) : NULL;
-	if (!job.tallies) {
+	job.pixels = job.tallies ? base_malloc((size_t)threads, (size_t)options->side * (size_t)options->side,
+					       "the images in work", err)
+				 : NULL;
+	if (!job.pixels) {
 		status = BM_ERR_MEMORY;
 		goto end;
 	}
@@ -282,6 +288,7 @@ end:
 	}
 	base_free(job.reasons);
 	base_free(job.tallies);
+	base_free(job.pixels);
 	return status;
 }
 
