@@ -5,7 +5,7 @@ RUN ?= runs/phantom
 DATA ?= runs/phantom-data
 program = $(BUILD)/cli/brainmri
 
-.PHONY: build run test test-keras test-cluster bench check format install clean help packages
+.PHONY: build spark run test test-keras test-cluster bench check format install clean help packages
 .NOTPARALLEL:
 
 build: packages
@@ -14,6 +14,11 @@ build: packages
 
 packages:
 	@scripts/install-packages.sh
+
+# The Spark job's jar, with Maven: only --master needs it.
+spark: build
+	@scripts/install-packages.sh scripts/packages-cluster.txt
+	@scripts/build-spark.sh $(BUILD)
 
 # Generates a data set and takes a ResNet-50 through the ten phases on it.
 run: build
@@ -55,6 +60,7 @@ clean:
 
 help:
 	@echo "make               build the program: $(program)"
+	@echo "make spark       the jar that --master needs, with Maven"
 	@echo "make run           generate a data set, train and evaluate a ResNet-50 on it: $(RUN)/report.html"
 	@echo "make test          unit tests and golden command lines"
 	@echo "make test-keras    parity with Keras"

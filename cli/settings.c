@@ -23,6 +23,23 @@ static bm_status real(const cli_arguments *a, cli_option_id id, const char *name
 	return a->values[id] ? cli_parse_real(name, a->values[id], low, high, member, err) : BM_OK;
 }
 
+static bm_status apply_spark(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	const char *master = a->values[CLI_MASTER], *conf = a->values[CLI_SPARK_CONF];
+	bm_status status = BM_OK;
+	if (master && strcmp(master, "none") == 0)
+		status = run_config_set(&config->master, NULL, err);
+	else if (master && (status = engine_spark_check_master(master, err)) == BM_OK)
+		status = run_config_set(&config->master, master, err);
+	if (status == BM_OK && conf && (status = engine_spark_check_conf(conf, err)) == BM_OK)
+		status = run_config_set(&config->spark_conf, conf, err);
+	if (status == BM_OK)
+		status = integer(a, CLI_PARTITIONS, "partitions", 0, 100000, &config->partitions, err);
+	if (status == BM_OK)
+		status = integer(a, CLI_IMAGE_SECONDS, "image-seconds", 1, 86400, &config->image_seconds, err);
+	return status;
+}
+
 static bm_status apply_general(const cli_arguments *a, run_config *config, bm_error *err)
 {
 	bm_status status = BM_OK;
@@ -39,6 +56,9 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 		status = run_config_set(&config->out, a->values[CLI_OUT], err);
 	if (status == BM_OK && a->values[CLI_PACK])
 		status = run_config_set(&config->pack, a->values[CLI_PACK], err);
+	if (status != BM_OK)
+		return status;
+	status = apply_spark(a, config, err);
 	if (status != BM_OK)
 		return status;
 	if (a->values[CLI_STRICT])

@@ -17,6 +17,7 @@ enum {
 	WORKER = 1u << 12,
 	EXPORT = 1u << 13,
 	EVERY = (1u << 14) - 1,
+	SPARK = RUN | ENVIRONMENT | EXPLORE | PREPROCESS | BENCH,
 	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
 };
 
@@ -86,6 +87,16 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | PREPROCESS},
 	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)",
 	 RUN | EXPLORE | PREPROCESS},
+
+	{CLI_MASTER, "master", 'm', "URL",
+	 "preprocess on Spark: spark://HOST:PORT, yarn, local[N], local[*], or rest://HOST:PORT, which needs no Spark "
+	 "here (none: "
+	 "threads of this program)",
+	 SPARK},
+	{CLI_SPARK_CONF, "spark-conf", 0, "NAME=VALUE[,...]", "settings for Spark, as spark.executor.memory=1g", SPARK},
+	{CLI_PARTITIONS, "partitions", 0, "N", "parts that Spark's tasks make (two for each core of the cluster)",
+	 SPARK},
+	{CLI_IMAGE_SECONDS, "image-seconds", 0, "N", "that Spark's workers may take for an image (60)", SPARK},
 
 	{CLI_PLAN, "plan", 'p', "NAME",
 	 "two-stage: frozen base, then its last layers; scratch: all layers from nothing (two-stage)",

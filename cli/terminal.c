@@ -187,8 +187,8 @@ static void say_progress(cli_terminal *t, const base_progress *p)
 	count_text(p, count, sizeof count);
 	rate_text(p, rate, sizeof rate);
 	left_text(p, left, sizeof left);
-	fprintf(stderr, "%s: %s %s, %s%s%s%s\n", p->what, count, p->unit, rate, left, p->detail ? ", " : "",
-		p->detail ? p->detail : "");
+	fprintf(stderr, "%s: %s %s%s%s%s%s%s\n", p->what, count, p->unit, rate[0] ? ", " : "", rate, left,
+		p->detail ? ", " : "", p->detail ? p->detail : "");
 	t->said = true;
 }
 

@@ -237,6 +237,65 @@ static void fill_stats(const struct job *job, int workers, double seconds, engin
 		stats->speedup = stats->images_per_second / stats->single_images_per_second;
 }
 
+/* Workers are executors here: what each did, out of its tasks. */
+static void fill_spark_stats(const engine_spark_stats *spark, size_t count, engine_stats *stats)
+{
+	const char *names[ENGINE_WORKERS_MAX];
+	stats->on_spark = true;
+	stats->seconds = spark->run_seconds + spark->collect_seconds;
+	stats->bytes_read = spark->bytes_read;
+	for (int i = 0; i < spark->task_count; i++) {
+		int w = 0;
+		while (w < stats->workers && strcmp(names[w], spark->tasks[i].executor) != 0)
+			w++;
+		if (w == ENGINE_WORKERS_MAX)
+			continue;
+		if (w == stats->workers)
+			names[stats->workers++] = spark->tasks[i].executor;
+		stats->worker_images[w] += spark->tasks[i].images;
+		stats->worker_busy[w] += spark->tasks[i].seconds;
+	}
+	stats->images_per_second = stats->seconds > 0 ? (double)count / stats->seconds : 0;
+	if (stats->single_images_per_second > 0)
+		stats->speedup = stats->images_per_second / stats->single_images_per_second;
+}
+
+/* With `strict` the first damaged file fails the job, as it does on threads. */
+static bm_status check_strict(const struct job *job, bm_error *err)
+{
+	for (size_t i = 0; job->options->strict && i < job->set->count; i++) {
+		if (job->reasons[i])
+			return base_fail(
+				err, BM_ERR_DATA,
+				"cannot use '%s': %s; remove or replace it, or run without --strict to leave it out",
+				job->set->items[i].path, job->reasons[i]);
+	}
+	return BM_OK;
+}
+
+/* Every slot of the writer filled or dropped, here or in a cluster. */
+static bm_status fill(struct job *job, const char *folder, int threads, engine_stats *stats, bm_error *err)
+{
+	const engine_options *options = job->options;
+	bm_status status;
+	job->start = job->reported = base_now();
+	if (options->spark) {
+		status = engine_spark_fill(job->storage, job->set, options->side, folder, options->spark, job->observer,
+					   job->writer, job->reasons, &stats->spark, err);
+		if (status == BM_OK)
+			status = check_strict(job, err);
+		if (status == BM_OK)
+			fill_spark_stats(&stats->spark, job->set->count, stats);
+		return status;
+	}
+	status = base_parallel(threads, job->set->count, process_one, job, err);
+	if (status != BM_OK)
+		return status;
+	fill_stats(job, threads, base_now() - job->start, stats);
+	report(job, true);
+	return BM_OK;
+}
+
 bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const engine_options *options,
 			    const base_observer *observer, engine_stats *stats, bm_error *err)
 {
@@ -267,12 +326,9 @@ bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const
 		status = data_pack_writer_open(folder, count, options->side, &job.writer, err);
 	if (status != BM_OK)
 		goto end;
-	job.start = job.reported = base_now();
-	status = base_parallel(threads, count, process_one, &job, err);
+	status = fill(&job, folder, threads, stats, err);
 	if (status != BM_OK)
 		goto end;
-	fill_stats(&job, threads, base_now() - job.start, stats);
-	report(&job, true);
 	status = reject_damaged(set, job.reasons, observer, err);
 	if (status != BM_OK)
 		goto end;

@@ -1,16 +1,18 @@
-/* Phase 6: data set -> pack, on threads here; a Spark cluster takes their place behind the same call. */
+/* Phase 6: data set -> pack, on threads here or on a Spark cluster. */
 #ifndef ENGINE_PREPROCESS_H
 #define ENGINE_PREPROCESS_H
 
 #include "data/pack.h"
+#include "engine/spark.h"
 
 #define ENGINE_WORKERS_MAX 256
 
 typedef struct engine_options {
-	int threads; /* 0: one per core */
-	int side;    /* DATA_PACK_SIDE */
-	bool strict; /* a damaged file fails the job */
-	bool force;  /* make the pack again though one that holds is there */
+	int threads;		   /* 0: one per core */
+	int side;		   /* DATA_PACK_SIDE */
+	bool strict;		   /* a damaged file fails the job */
+	bool force;		   /* make the pack again though one that holds is there */
+	const engine_spark *spark; /* NULL: threads here */
 } engine_options;
 
 typedef struct engine_stats {
@@ -24,6 +26,8 @@ typedef struct engine_stats {
 	double worker_busy[ENGINE_WORKERS_MAX]; /* seconds each spent working */
 	double single_images_per_second;	/* measured on a sample with one worker, right before */
 	double speedup;				/* images_per_second / single_images_per_second */
+	bool on_spark; /* then workers are its executors, and `seconds` leaves Spark's start out */
+	engine_spark_stats spark;
 } engine_stats;
 
 /* One file's bytes to one pack image: decoded (reduced DCT scale when enough), resized to side x side.

@@ -16,9 +16,10 @@ static const uint64_t benchmark_stream = 0x62656e6368; /* "bench" */
 typedef struct measurement {
 	char label[32];
 	int threads;
-	double seconds; /* for the sample: fastest of REPEATS */
-	double rate;	/* images per second, from the slope between half the sample and all of it */
-	double start;	/* seconds before the first image: the cost of the workers; 0 when too small to see */
+	const char *master; /* NULL: threads of this program */
+	double seconds;	    /* for the sample: fastest of REPEATS */
+	double rate;	    /* images per second, from the slope between half the sample and all of it */
+	double start;	    /* seconds before the first image: the cost of the workers; 0 when too small to see */
 } measurement;
 
 /* The fastest of a few: what else runs on the machine only ever adds time. */
@@ -41,11 +42,19 @@ static bm_status fastest(phase_context *c, const size_t *indices, size_t count, 
 /* Time is taken as start + images / rate, measured at two sample sizes. */
 static bm_status measure(phase_context *c, const size_t *indices, size_t count, measurement *m, bm_error *err)
 {
-	double half_time;
+	double half_time = 0;
 	size_t half = count / 2;
-	bm_status status = fastest(c, indices, count, m->threads, &m->seconds, err);
-	if (status == BM_OK && half > 0)
-		status = fastest(c, indices, half, m->threads, &half_time, err);
+	bm_status status;
+	if (m->master) {
+		engine_spark spark = phase_spark(c, NULL);
+		spark.master = m->master;
+		status = engine_spark_measure(c->store, &c->set, indices, count, DATA_PACK_SIDE, &spark, REPEATS,
+					      &c->observer, &m->seconds, &half_time, err);
+	} else {
+		status = fastest(c, indices, count, m->threads, &m->seconds, err);
+		if (status == BM_OK && half > 0)
+			status = fastest(c, indices, half, m->threads, &half_time, err);
+	}
 	if (status != BM_OK)
 		return status;
 	m->rate = (double)count / m->seconds;
@@ -101,6 +110,8 @@ static bm_status projection(phase_context *c, const measurement *m, bm_error *er
 		      "machine\n"
 		      "(%d core%s); files are taken to come as fast as they did here. This data set has %zu images.\n",
 		      base_cores(), base_cores() == 1 ? "" : "s", c->set.count);
+	if (m[1].master)
+		base_text_add(&text, "Spark's own start, some seconds once a job, is not counted.\n");
 	phase_put(c, NULL, "projection", list);
 	return phase_print(c, &text, err);
 }
@@ -150,6 +161,12 @@ bm_status phase_benchmark(phase_context *c, bm_error *err)
 		status = phase_need_storage(c, err);
 	if (status != BM_OK)
 		return status;
+	static const char *const masters[SETTINGS] = {NULL, "local[2]", "local[4]", "local[*]"};
+	for (int s = 0; c->config.master && s < SETTINGS; s++) {
+		m[s].master = masters[s];
+		snprintf(m[s].label, sizeof m[s].label, "%s%s", s ? "Spark " : "Sequential (no Spark)",
+			 s ? masters[s] : "");
+	}
 	report_heading(&text, "PERFORMANCE BENCHMARKING");
 	status = phase_print(c, &text, err);
 	size_t *indices = base_malloc(c->set.count, sizeof *indices, "the benchmark's sample", err);

@@ -51,7 +51,8 @@ bool run_config_head_parse(const char *text, model_head *head)
 
 void run_config_init(run_config *config)
 {
-	*config = (run_config){.seed = 42, .width = 1, .image_size = TRAIN_TWO_STAGE_SIZE, .benchmark = true};
+	*config = (run_config){
+		.seed = 42, .width = 1, .image_size = TRAIN_TWO_STAGE_SIZE, .benchmark = true, .image_seconds = 60};
 	train_plan_two_stage(&config->plan, config->image_size);
 }
 
@@ -61,6 +62,8 @@ void run_config_free(run_config *config)
 	base_free(config->out);
 	base_free(config->pack);
 	base_free(config->weights);
+	base_free(config->master);
+	base_free(config->spark_conf);
 	*config = (run_config){0};
 }
 
@@ -88,7 +91,7 @@ bm_status run_config_set_path(char **member, const char *value, bm_error *err)
 bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 {
 	*to = *from;
-	to->data = to->out = to->pack = to->weights = NULL;
+	to->data = to->out = to->pack = to->weights = to->master = to->spark_conf = NULL;
 	bm_status status = run_config_set(&to->data, from->data, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->out, from->out, err);
@@ -96,6 +99,10 @@ bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 		status = run_config_set(&to->pack, from->pack, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->weights, from->weights, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->master, from->master, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->spark_conf, from->spark_conf, err);
 	if (status != BM_OK)
 		run_config_free(to);
 	return status;
@@ -152,12 +159,14 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:o}", "data", config->data,
-			   "out", config->out, "pack", config->pack, "weights",
+	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:s?, s:s?, s:i, s:i, s:o}",
+			   "data", config->data, "out", config->out, "pack", config->pack, "weights",
 			   config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
 			   config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
 			   head_names[config->head], "width", config->width, "image_size", config->image_size,
-			   "benchmark", (int)config->benchmark, "plan", plan);
+			   "benchmark", (int)config->benchmark, "master", config->master, "spark_conf",
+			   config->spark_conf, "partitions", config->partitions, "image_seconds", config->image_seconds,
+			   "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -237,6 +246,14 @@ static bm_status read_member(const reader *r, bm_error *err)
 		return read_text(r, &config->out, err);
 	if (strcmp(key, "pack") == 0)
 		return read_text(r, &config->pack, err);
+	if (strcmp(key, "master") == 0)
+		return read_text(r, &config->master, err);
+	if (strcmp(key, "spark_conf") == 0)
+		return read_text(r, &config->spark_conf, err);
+	if (strcmp(key, "partitions") == 0)
+		return read_int(r, 0, 100000, &config->partitions, err);
+	if (strcmp(key, "image_seconds") == 0)
+		return read_int(r, 1, 86400, &config->image_seconds, err);
 	if (strcmp(key, "weights") == 0)
 		return read_weights(r, err);
 	if (strcmp(key, "threads") == 0)
@@ -275,7 +292,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(err, BM_ERR_USAGE,
 			 "unknown setting '%s' in '%s'; known are data, out, pack, weights, seed, threads, strict, "
 			 "split, head, width, "
-			 "image_size, benchmark and plan",
+			 "image_size, benchmark, master, spark_conf, partitions, image_seconds and plan",
 			 key, r->origin);
 }
 
@@ -348,7 +365,8 @@ static bool budgeted(const json_t *config)
 /* Takes out what does not change a run's results; under a time budget also the epochs, which it was resolved into. */
 static void strip(json_t *json, bool budget)
 {
-	static const char *const free_to_change[] = {"out", "pack", "threads", "benchmark"};
+	static const char *const free_to_change[] = {"out",    "pack",	     "threads",	   "benchmark",
+						     "master", "spark_conf", "partitions", "image_seconds"};
 	json_t *plan = json_object_get(json, "plan"), *stage;
 	size_t i;
 	for (i = 0; i < COUNT(free_to_change); i++)

@@ -9,10 +9,14 @@
 #include "train/train.h"
 
 typedef struct run_config {
-	char *data;    /* folder with a folder per class; absolute when it exists; NULL: not given yet */
-	char *out;     /* run folder; NULL: not given yet */
-	char *pack;    /* folder of the pack; NULL: <out>/pack */
-	char *weights; /* file that the network starts from; NULL: none, random */
+	char *data;	   /* folder with a folder per class; absolute when it exists; NULL: not given yet */
+	char *out;	   /* run folder; NULL: not given yet */
+	char *pack;	   /* folder of the pack; NULL: <out>/pack */
+	char *master;	   /* of the Spark that preprocesses; NULL: threads here */
+	char *spark_conf;  /* "spark.NAME=VALUE,..."; NULL: none */
+	int partitions;	   /* of the Spark job; 0: chosen by it */
+	int image_seconds; /* that an image may take there */
+	char *weights;	   /* file that the network starts from; NULL: none, random */
 	uint64_t seed;
 	int threads; /* 0: one per core */
 	bool strict; /* a file that cannot be read fails the run */
@@ -49,7 +53,7 @@ bm_status run_config_write(const run_config *config, const char *path, bm_error 
 bm_status run_config_read(const char *path, run_config *config, bm_error *err);
 
 /* Names the first settings in which two configs would give different results ("seed, width"), "" for none. Threads, folders of
- * the output and, under a time budget, the epochs that it resolved to are not among them. */
+ * the output, Spark and, under a time budget, the epochs that it resolved to are not among them. */
 bm_status run_config_difference(const run_config *a, const run_config *b, char *names, size_t size, bm_error *err);
 
 /* The same for parts of two config.json objects, which are changed: what does not matter is taken out. */

@@ -97,6 +97,10 @@ bm_status phase_check_made(phase_context *context, const char *phase, bm_error *
 void phase_warn_stale(phase_context *context);
 /* The untrained network of phase 7: from config.weights or random. */
 bm_status phase_need_network(phase_context *context, bm_error *err);
+/* What phase 2 says of it, in two parts: lines into text, and the rest into the JSON. */
+bm_status phase_cluster_spark(phase_context *context, base_text *text, bm_error *err);
+/* The Spark of the configuration; its texts are the context's. log: a path, NULL: none. */
+engine_spark phase_spark(const phase_context *context, const char *log);
 /* base_free; NULL with a message. */
 char *phase_pack_folder(const phase_context *context, bm_error *err);
 /* "best_model_stage2.keras" of the history; and the size that its stage was trained at. */

@@ -47,6 +47,15 @@ bm_status phase_need_set(phase_context *c, bm_error *err)
 	return status;
 }
 
+engine_spark phase_spark(const phase_context *c, const char *log)
+{
+	return (engine_spark){.master = c->config.master,
+			      .conf = c->config.spark_conf,
+			      .partitions = c->config.partitions,
+			      .seconds = c->config.image_seconds,
+			      .log = log};
+}
+
 char *phase_pack_folder(const phase_context *c, bm_error *err)
 {
 	if (c->config.pack)

@@ -15,15 +15,24 @@ static bm_status configuration(phase_context *c, bm_error *err)
 {
 	base_text text = {0};
 	char size[32], partitions[64];
+	bool spark = c->config.master != NULL;
 	snprintf(size, sizeof size, "%d x %d", DATA_PACK_SIDE, DATA_PACK_SIDE);
-	snprintf(partitions, sizeof partitions, "%d (parallel worker%s)", c->threads, c->threads == 1 ? "" : "s");
-	report_heading(&text, "PHASE 6: DISTRIBUTED PREPROCESSING");
+	if (!spark)
+		snprintf(partitions, sizeof partitions, "%d (parallel worker%s)", c->threads,
+			 c->threads == 1 ? "" : "s");
+	else if (c->config.partitions > 0)
+		snprintf(partitions, sizeof partitions, "%d (Spark tasks)", c->config.partitions);
+	else
+		snprintf(partitions, sizeof partitions, "two for each core of the cluster, at least 4");
+	report_heading(&text,
+		       spark ? "PHASE 6: DISTRIBUTED PREPROCESSING WITH SPARK" : "PHASE 6: DISTRIBUTED PREPROCESSING");
 	base_text_add(&text, "\nConfiguration:\n");
 	report_tree(&text,
 		    (const report_line[]){{"Target Size", size},
 					  {"Normalization", "[0, 1] range (packed as 8-bit, scaled per batch)"},
 					  {"Partitions", partitions},
-					  {"Processing", "local threads, images handed out one by one"}},
+					  {"Processing", spark ? "mapPartitions, each with one brainmri worker"
+							       : "local threads, images handed out one by one"}},
 		    4);
 	base_text_add(&text, "\nStarting parallel preprocessing...\n");
 	phase_put_int(c, NULL, "side", DATA_PACK_SIDE);
@@ -50,6 +59,35 @@ static bm_status check_listing(phase_context *c, bm_error *err)
 	return status;
 }
 
+/* What each task did, and the executors that they ran on. */
+static void say_spark(phase_context *c, const engine_spark_stats *spark, base_text *text)
+{
+	int shown = spark->task_count < WORKERS_SHOWN ? spark->task_count : WORKERS_SHOWN;
+	json_t *tasks = json_array();
+	for (int i = 0; i < spark->task_count; i++) {
+		const engine_spark_task *t = &spark->tasks[i];
+		json_array_append_new(tasks, json_pack("{s:i, s:i, s:I, s:I, s:f, s:s, s:s}", "partition", t->partition,
+						       "attempt", t->attempt, "images", (json_int_t)t->images,
+						       "rejected", (json_int_t)t->rejected, "seconds", t->seconds,
+						       "executor", t->executor, "host", t->host));
+		if (i < shown)
+			base_text_add(
+				text,
+				"%s Worker %d: Processed partition %d (%zu images) on executor %s at %s, %.2f s%s\n",
+				i + 1 < shown || spark->partitions > shown ? "├──" : "└──", i, t->partition, t->images,
+				t->executor, t->host, t->seconds, t->attempt > 0 ? ", tried again" : "");
+	}
+	if (spark->partitions > shown)
+		base_text_add(text, "└── ... and %d more, in phases/06-preprocess.json\n", spark->partitions - shown);
+	if (spark->failed_tasks > 0)
+		base_text_add(text, "✗ Attempts that failed and were made again: %d\n", spark->failed_tasks);
+	phase_put(c, NULL, "spark",
+		  json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:o}", "version", spark->version, "application",
+			    spark->application, "ui", spark->ui, "partitions", spark->partitions, "failed_tasks",
+			    spark->failed_tasks, "start_seconds", spark->start_seconds, "run_seconds",
+			    spark->run_seconds, "collect_seconds", spark->collect_seconds, "tasks", tasks));
+}
+
 static bm_status say_stats(phase_context *c, const engine_stats *stats, bm_error *err)
 {
 	base_text text = {0};
@@ -64,7 +102,9 @@ static bm_status say_stats(phase_context *c, const engine_stats *stats, bm_error
 		return phase_print(c, &text, err);
 	}
 	json_t *workers = json_array();
-	int shown = stats->workers < WORKERS_SHOWN ? stats->workers : WORKERS_SHOWN;
+	if (stats->on_spark)
+		say_spark(c, &stats->spark, &text);
+	int shown = stats->on_spark ? 0 : stats->workers < WORKERS_SHOWN ? stats->workers : WORKERS_SHOWN;
 	for (int i = 0; i < stats->workers; i++)
 		json_array_append_new(workers, json_pack("{s:I, s:f}", "images", (json_int_t)stats->worker_images[i],
 							 "busy_seconds", stats->worker_busy[i]));
@@ -73,6 +113,9 @@ static bm_status say_stats(phase_context *c, const engine_stats *stats, bm_error
 			      stats->worker_images[i], stats->worker_busy[i]);
 	snprintf(count, sizeof count, "%zu", stats->images);
 	snprintf(seconds, sizeof seconds, "%.2f seconds", stats->seconds);
+	if (stats->on_spark)
+		snprintf(seconds, sizeof seconds, "%.2f seconds (and %.2f for Spark's start and end)", stats->seconds,
+			 stats->spark.start_seconds);
 	snprintf(rate, sizeof rate, "%.1f images/second", stats->images_per_second);
 	snprintf(speedup, sizeof speedup, "%.2fx vs sequential (%.1f images/second, measured on a sample)",
 		 stats->speedup, stats->single_images_per_second);
@@ -222,6 +265,8 @@ bm_status phase_preprocess(phase_context *c, bm_error *err)
 {
 	engine_options options = {.threads = c->threads, .side = DATA_PACK_SIDE, .strict = c->config.strict};
 	engine_stats stats = {0};
+	engine_spark spark;
+	char *log = NULL;
 	bm_status status = phase_need_storage(c, err);
 	if (status == BM_OK)
 		status = check_listing(c, err);
@@ -232,6 +277,15 @@ bm_status phase_preprocess(phase_context *c, bm_error *err)
 	char *folder = phase_pack_folder(c, err);
 	if (!folder)
 		return BM_ERR_MEMORY;
+	if (c->config.master) {
+		log = phase_path(c, "spark.log", err);
+		if (!log) {
+			base_free(folder);
+			return BM_ERR_MEMORY;
+		}
+		spark = phase_spark(c, log);
+		options.spark = &spark;
+	}
 	data_pack_close(&c->pack);
 	c->have_pack = false;
 	size_t rejected = c->set.rejected_count;
@@ -239,6 +293,7 @@ bm_status phase_preprocess(phase_context *c, bm_error *err)
 	if (status == BM_OK)
 		status = data_pack_open(folder, &c->pack, err);
 	base_free(folder);
+	base_free(log);
 	if (status != BM_OK)
 		return status;
 	c->have_pack = true;

@@ -1,0 +1,232 @@
+"""Preprocessing on a real Spark cluster: the pack of local threads, whatever happens to the workers."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import time
+import unittest
+import urllib.request
+
+import case
+
+JAR = pathlib.Path(case.PROGRAM).parents[1] / "spark" / "brainmri-spark.jar"
+PACK = ("images.npy", "manifest.csv", "pack.json")
+
+# Stands in for brainmri's worker and hands everything on to it, except that one image makes it fail.
+WORKER = """#!/usr/bin/env python3
+import os, resource, signal, struct, subprocess, sys, time
+mode, name, mark = {mode!r}, {name!r}, {mark!r}
+worker = subprocess.Popen([{real!r}, "worker"], stdin=subprocess.PIPE)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def first():
+    try:
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+
+
+data = sys.stdin.buffer
+worker.stdin.write(data.read(16))
+while True:
+    head = data.read(40)
+    if len(head) < 40:
+        break
+    names, body = struct.unpack_from("<II", head, 16)
+    rest = data.read(names + body)
+    kind = struct.unpack_from("<I", head, 4)[0]
+    if mode == "slow":
+        time.sleep(0.1)
+    if kind == 0 and rest[:names].decode() == name and (mode == "crash-always" or first()):
+        if mode.startswith("crash"):
+            worker.kill()
+            worker.wait()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(1000)
+    worker.stdin.write(head + rest)
+    worker.stdin.flush()
+worker.stdin.close()
+sys.exit(worker.wait())
+"""
+
+
+@unittest.skipUnless(JAR.exists(), f"no {JAR}: 'make spark' makes it")
+class Spark(case.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.data = cls.folder / "data"
+        here = cls()
+        here.call("phantom", cls.data, "--count", 30, "--size", 64)
+        (cls.data / "glioma" / "cut.jpg").write_bytes(next((cls.data / "glioma").glob("*.jpg")).read_bytes()[:900])
+        cls.reference = cls.folder / "reference"
+        here.call("explore", cls.data, "--out", cls.reference, code=None)
+        here.call("preprocess", cls.reference)
+        cls.count = len((cls.reference / "pack" / "manifest.csv").read_text().splitlines()) - 1
+        cls.name = (cls.reference / "pack" / "manifest.csv").read_text().splitlines()[20].split(",")[3]
+        cls.master = cls.environment["SPARK_MASTER"]
+
+    def fresh(self, name):
+        """A run folder that is explored and not yet preprocessed."""
+        run = self.folder / name
+        shutil.copytree(self.reference, run, ignore=shutil.ignore_patterns("pack"))
+        return run
+
+    def preprocess(self, run, *arguments, master=None, **options):
+        """Preprocesses on Spark and returns the phase's figures."""
+        result = self.json("preprocess", run, "--master", master or self.master, *arguments, **({"timeout": 600} | options))
+        return result["phases"][-1]["result"]
+
+    def same_pack(self, run, reference=None):
+        for name in PACK:
+            one, other = ((folder / "pack" / name).read_bytes() for folder in (reference or self.reference, run))
+            self.assertEqual(one, other, name)
+        left = [path.name for path in run.iterdir() if path.name.startswith("pack.")]
+        self.assertEqual(left, [], "the job's folder is left")
+
+    def worker(self, mode, name=""):
+        path = self.folder / f"worker-{self.id().rsplit('.', 1)[-1]}"
+        path.write_text(WORKER.format(mode=mode, name=name, mark=str(path) + ".mark", real=str(pathlib.Path(case.PROGRAM).parent / "brainmri-worker")))
+        path.chmod(0o755)
+        return str(path)
+
+    def applications(self):
+        with urllib.request.urlopen(f"http://{self.environment['SPARK_MASTER_UI']}/json/", timeout=20) as answer:
+            return json.load(answer)["activeapps"]
+
+    def executors(self):
+        """Process ids of the executors of the cluster's worker."""
+        found = []
+        parents = {int(self.environment["CLUSTER_PID_WORKER_1"])}
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            if b"CoarseGrainedExecutorBackend" in words and parent in parents:
+                found.append(int(entry.name))
+        return found
+
+    def test_cluster_makes_the_pack_of_threads(self):
+        run = self.fresh("cluster")
+        result = self.preprocess(run, "--partitions", 5)
+        self.same_pack(run)
+        spark = result["spark"]
+        self.assertEqual(spark["partitions"], 5)
+        self.assertEqual(sorted(task["partition"] for task in spark["tasks"]), list(range(5)))
+        self.assertEqual(sum(task["images"] + task["rejected"] for task in spark["tasks"]), self.count + 1)
+        self.assertIn("http://127.0.0.1:", spark["ui"])
+        self.assertTrue(self.preprocess(run)["reused"])
+        text = (run / "phases" / "06-preprocess.txt").read_text()
+        self.assertIn("PHASE 6: DISTRIBUTED PREPROCESSING WITH SPARK", text)
+
+    def test_local_mode_makes_the_pack_of_threads(self):
+        run = self.fresh("local")
+        self.preprocess(run, master="local[2]")
+        self.same_pack(run)
+
+    def test_data_in_hdfs(self):
+        self.hdfs("dfs", "-mkdir", "-p", "spark")
+        self.hdfs("dfs", "-put", "-f", self.data, "spark")
+        run = self.folder / "hdfs"
+        home = f"/user/{self.environment['CLUSTER_USER']}"
+        self.call("explore", f"{self.environment['CLUSTER_HDFS']}{home}/spark/data", "--out", run)
+        self.preprocess(run)
+        self.same_pack(run)
+        self.assertEqual(self.files(f"{home}/.brainmri"), {})
+
+    def test_over_rest_without_spark_here(self):
+        run = self.fresh("rest")
+        self.preprocess(run, master=f"rest://{self.environment['SPARK_REST']}", SPARK_HOME=None, JAVA_HOME=None, PATH="/usr/bin:/bin")
+        self.same_pack(run)
+
+    def test_worker_that_crashes_costs_its_task(self):
+        run = self.fresh("crash")
+        result = self.preprocess(run, "--partitions", 3, BRAINMRI_WORKER=self.worker("crash", self.name))
+        self.same_pack(run)
+        self.assertEqual(sum(task["attempt"] > 0 for task in result["spark"]["tasks"]), 1)
+
+    def test_image_that_always_crashes_is_left_out(self):
+        run = self.fresh("poison")
+        done = self.call("preprocess", run, "--master", self.master, timeout=600, BRAINMRI_WORKER=self.worker("crash-always", self.name))
+        self.assertIn(f"left out '{self.name}'", done.stderr)
+        self.assertIn("signal 11", done.stderr)
+        lines = (run / "pack" / "manifest.csv").read_text().splitlines()
+        self.assertEqual(len(lines) - 1, self.count - 1)
+        self.assertFalse(any(self.name in line for line in lines))
+
+    def test_worker_that_hangs_costs_its_task(self):
+        run = self.fresh("hang")
+        result = self.preprocess(run, "--image-seconds", 15, BRAINMRI_WORKER=self.worker("hang", self.name))
+        self.same_pack(run)
+        self.assertEqual(sum(task["attempt"] > 0 for task in result["spark"]["tasks"]), 1)
+
+    def test_executor_killed_in_the_middle(self):
+        run = self.fresh("killed")
+        process = self.begin("preprocess", run, "--master", self.master, "--partitions", 8, BRAINMRI_WORKER=self.worker("slow"))
+        job = []
+
+        def a_part_is_done():
+            job[:] = run.glob("pack.spark-*/part-*")
+            return bool(job) or process.poll() is not None
+        self.until(a_part_is_done, "the first part", 300)
+        killed = self.executors()
+        self.assertTrue(killed)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(process.wait(400), 0, (self.folder / "began.log").read_text())
+        self.same_pack(run)
+
+    def test_interrupt_ends_the_job_in_the_cluster(self):
+        run = self.fresh("interrupt")
+        process = self.begin("preprocess", run, "--master", self.master, BRAINMRI_WORKER=self.worker("slow"))
+        self.until(lambda: self.executors() or process.poll() is not None, "an executor", 300)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(120), 1)
+        self.until(lambda: not self.applications(), "the end of the application")
+        self.until(lambda: not self.executors(), "the end of the executors")
+        self.assertFalse((run / "pack").exists())
+        self.assertEqual(list(run.glob("pack.*")), [])
+        self.assertIn("stopped", (self.folder / "began.log").read_text())
+
+    def test_nobody_listens(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        run = self.fresh("refused")
+        self.fails("preprocess", run, "--master", f"spark://127.0.0.1:{port}", says=("Connection refused", "start-all.sh", "jps"))
+        self.fails("environment", "--master", f"spark://127.0.0.1:{port}", says="Connection refused")
+
+    def test_no_java_and_no_spark(self):
+        run = self.fresh("nothing")
+        self.fails("preprocess", run, "--master", "local[2]", JAVA_HOME="/nowhere", says=("JAVA_HOME", "echo $JAVA_HOME"))
+        self.fails("preprocess", run, "--master", "local[2]", SPARK_HOME=None, PATH="/usr/bin:/bin", says=("Spark not found", "SPARK_HOME"))
+        self.fails("preprocess", run, "--master", "local[2]", SPARK_HOME="/nowhere", says=("Spark not found", "/nowhere"))
+        self.fails("preprocess", run, "--master", "local[2]", BRAINMRI_SPARK_JAR="/nowhere.jar", says=("jar", "make spark"))
+
+    def test_too_little_memory_and_a_port_in_use(self):
+        run = self.fresh("small")
+        self.fails("preprocess", run, "--master", "local[2]", "--spark-conf", "spark.driver.memory=200m", says="spark.driver.memory=1g", timeout=300)
+        with socket.socket() as busy:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen()
+            self.fails("preprocess", run, "--master", "local[2]", "--spark-conf", f"spark.ui.port={busy.getsockname()[1]},spark.port.maxRetries=0",
+                       says=("a port is in use", "spark.ui.port"), timeout=300)
+
+    @case.needs_images
+    def test_all_real_images(self):
+        reference, run = self.folder / "real-threads", self.folder / "real-spark"
+        self.call("explore", case.IMAGES, "--out", reference, timeout=1200)
+        shutil.copytree(reference, run)
+        self.call("preprocess", reference, timeout=1200)
+        begun = time.monotonic()
+        result = self.preprocess(run, timeout=1200)
+        self.same_pack(run, reference)
+        self.assertEqual(result["images"], 5712)
+        print(f"spark: {result['images_per_second']:.0f} images/s, {time.monotonic() - begun:.1f} s with Spark's start")
