@@ -10,6 +10,7 @@ typedef int cli_function(const cli_arguments *arguments, cli_terminal *terminal)
 cli_function cli_run;
 cli_function cli_environment;
 cli_function cli_phantom;
+cli_function cli_data;
 cli_function cli_explore;
 cli_function cli_classes;
 cli_function cli_preprocess;

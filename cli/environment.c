@@ -5,5 +5,6 @@
 int cli_environment(const cli_arguments *arguments, cli_terminal *terminal)
 {
 	static const char *const phases[] = {"environment", "cluster"};
-	return cli_do_phases(arguments, terminal, CLI_DATA_ALLOWED, phases, sizeof phases / sizeof *phases);
+	return cli_do_phases(arguments, terminal, CLI_DATA_ALLOWED | CLI_NO_LISTING, phases,
+			     sizeof phases / sizeof *phases);
 }

@@ -47,6 +47,10 @@ typedef enum cli_option_id {
 	CLI_SIZE,
 	CLI_TO,
 	CLI_EXPORT_OUT,
+	CLI_WEBHDFS,
+	CLI_TRANSFERS,
+	CLI_REPLICATION,
+	CLI_NO_VERIFY,
 	CLI_OPTION_COUNT
 } cli_option_id;
 

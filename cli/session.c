@@ -102,7 +102,8 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 				 .looks_only = (flags & CLI_LOOKS_ONLY) != 0};
 	int code = 0;
 	run_config_init(&config);
-	bool from_data = (flags & CLI_DATA_ALLOWED) && a->operand_count && !cli_is_run(a->operands[0]);
+	bool from_data = (flags & CLI_DATA_ALLOWED) && !(flags & CLI_NO_LISTING) && a->operand_count &&
+			 !cli_is_run(a->operands[0]);
 	bm_status status = configure(a, flags, &config, &options, &err);
 	if (status == BM_OK)
 		status = phase_context_create(&config, &options, &terminal->observer, &context, &err);

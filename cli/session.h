@@ -12,6 +12,7 @@ bm_status cli_apply(const cli_arguments *arguments, bool own_plan, run_config *c
 enum {
 	CLI_DATA_ALLOWED = 1, /* the operand may be a data folder */
 	CLI_LOOKS_ONLY = 2,   /* options are not kept in config.json */
+	CLI_NO_LISTING = 4,   /* a data folder is not listed first */
 };
 
 /* Opens what the operand names and does the named phases; prints their JSON with --json. Exit code. `missing`: phases that are done before

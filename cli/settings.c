@@ -54,6 +54,8 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 		status = cli_parse_threads(a->values[CLI_THREADS], &config->threads, err);
 	if (status == BM_OK && a->values[CLI_OUT])
 		status = run_config_set(&config->out, a->values[CLI_OUT], err);
+	if (status == BM_OK && a->values[CLI_WEBHDFS])
+		status = run_config_set(&config->webhdfs, a->values[CLI_WEBHDFS], err);
 	if (status == BM_OK && a->values[CLI_PACK])
 		status = run_config_set(&config->pack, a->values[CLI_PACK], err);
 	if (status != BM_OK)

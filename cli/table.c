@@ -16,7 +16,8 @@ enum {
 	REPORT = 1u << 11,
 	WORKER = 1u << 12,
 	EXPORT = 1u << 13,
-	EVERY = (1u << 14) - 1,
+	DATA = 1u << 14,
+	EVERY = (1u << 15) - 1,
 	SPARK = RUN | ENVIRONMENT | EXPLORE | PREPROCESS | BENCH,
 	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
 };
@@ -24,15 +25,18 @@ enum {
 /* In the order of the bits above. */
 const cli_command cli_commands[] = {
 	{"run", "[DATA] --out RUN", "all ten phases: from a folder of images to a trained, evaluated model",
-	 "DATA is a folder with a folder of JPEG or PNG images per class. RUN is made and holds the models, figures, "
+	 "DATA is a folder with a folder of JPEG or PNG images per class, here or on HDFS (hdfs://HOST:PORT/path), or "
+	 "a pack "
+	 "of one (see 'brainmri data --help'). RUN is made and holds the models, figures, "
 	 "metrics, "
 	 "report.html and the config.json that repeats the run.",
 	 "brainmri run brain_Tumor_Types --out runs/first --plan scratch --time-budget 60m\n"
 	 "brainmri run --out runs/first --resume\n"
 	 "brainmri run --config runs/first/config.json --out runs/again",
 	 0, 1, cli_run},
-	{"environment", "[--out RUN]", "phases 1 and 2: versions, processor, memory, where the work runs", "",
-	 "brainmri environment --json", 0, 0, cli_environment},
+	{"environment", "[DATA] [--out RUN]", "phases 1 and 2: versions, processor, memory, where the work runs",
+	 "With DATA on HDFS the connection to it is tested.",
+	 "brainmri environment --json\nbrainmri environment hdfs://localhost:9000/user/me", 0, 1, cli_environment},
 	{"phantom", "OUT", "write a synthetic data set: brain-like slices of four classes",
 	 "Drawn, not anatomy: for trying the program without data, and for its tests. The same seed gives the same "
 	 "bytes.",
@@ -70,6 +74,19 @@ const cli_command cli_commands[] = {
 	 "file is "
 	 "run on the validation images, and is only kept when it answers as the model does.",
 	 "brainmri export runs/first --to safetensors --out first.safetensors", 1, 1, cli_export},
+	{"data", "put|verify FOLDER URL | ls URL | get URL FOLDER | pack FOLDER URL.zip",
+	 "a data set into HDFS and back, compared, or packed into one file",
+	 "put sends what is missing or differs, several files at once, each under a hidden name until its checksum is "
+	 "compared; stopped or broken off, the same command goes on. pack writes one zip file with the images "
+	 "uncompressed, "
+	 "which is read like a folder, by far faster than thousands of small files. URL: hdfs://HOST:PORT/path, "
+	 "hdfs://NAMESERVICE/path, hdfs:///path (fs.defaultFS), webhdfs:// or swebhdfs://; Hadoop's configuration is "
+	 "read "
+	 "under HADOOP_CONF_DIR.",
+	 "brainmri data put brain_Tumor_Types hdfs://localhost:9000/user/me/brain_Tumor_Types\n"
+	 "brainmri data pack brain_Tumor_Types hdfs://localhost:9000/user/me/brain_Tumor_Types.zip\n"
+	 "brainmri data verify brain_Tumor_Types hdfs:///user/me/brain_Tumor_Types",
+	 2, 3, cli_data},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
@@ -132,6 +149,12 @@ const cli_option cli_options[] = {
 
 	{CLI_TO, "to", 0, "FORMAT", "keras: Keras 3; safetensors: named arrays", EXPORT},
 	{CLI_EXPORT_OUT, "out", 'o', "FILE", "the file to write", EXPORT},
+	{CLI_WEBHDFS, "webhdfs", 0, "HOST:PORT[,...]",
+	 "the NameNodes' HTTP addresses (from Hadoop's configuration, or port 9870)",
+	 RUN | ENVIRONMENT | EXPLORE | CLASSES | PREPROCESS | BENCH | DATA},
+	{CLI_TRANSFERS, "transfers", 0, "N", "files at once, 1 to 64 (8)", DATA},
+	{CLI_REPLICATION, "replication", 0, "N", "copies that HDFS keeps of each file (its default)", DATA},
+	{CLI_NO_VERIFY, "no-verify", 0, NULL, "compare lengths only, no checksums", DATA},
 
 	{CLI_SEED, "seed", 's', "N", "of everything that is random (42)", EVERY},
 	{CLI_THREADS, "threads", 't', "N|local[N]|local[*]", "worker threads (one per core)", EVERY},

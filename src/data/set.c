@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "storage/prefetch.h"
 
 enum { PROGRESS_EVERY_MS = 100 };
 
@@ -152,6 +153,7 @@ end:
 
 struct scan {
 	storage *storage;
+	storage_prefetch *ahead;
 	data_set *set;
 	const base_observer *observer;
 	bool strict;
@@ -183,7 +185,9 @@ static bm_status scan_one(void *arg, int worker, size_t index, bm_error *err)
 	bm_status status = base_check_cancel(scan->observer, err);
 	if (status != BM_OK)
 		return status;
-	status = storage_read(scan->storage, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
+	status = storage_prefetch_take(scan->ahead, index, &bytes, &size, err);
+	if (status != BM_OK && storage_is_outage(scan->storage, status))
+		return status;
 	if (status == BM_OK) {
 		item->size = size;
 		item->hash = base_hash_bytes(bytes, size);
@@ -271,6 +275,7 @@ bm_status data_scan(storage *s, int threads, bool strict, const base_observer *o
 {
 	data_set set = {0};
 	size_t capacity = 0, nested = 0;
+	const char **paths = NULL;
 	struct scan scan = {.storage = s, .set = &set, .observer = observer, .strict = strict, .start = base_now()};
 	*out = (data_set){0};
 	bm_status status = BM_ERR_MEMORY;
@@ -289,11 +294,16 @@ bm_status data_scan(storage *s, int threads, bool strict, const base_observer *o
 			nested, nested == 1 ? "" : "s");
 	qsort(set.items, set.count, sizeof *set.items, compare_items);
 	scan.reasons = base_calloc(set.count, sizeof *scan.reasons, "the list of files", err);
-	if (!scan.reasons) {
+	paths = scan.reasons ? base_calloc(set.count, sizeof *paths, "the list of files", err) : NULL;
+	if (!paths) {
 		status = BM_ERR_MEMORY;
 		goto end;
 	}
-	status = base_parallel(threads, set.count, scan_one, &scan, err);
+	for (size_t i = 0; i < set.count; i++)
+		paths[i] = set.items[i].path;
+	status = storage_prefetch_open(s, paths, set.count, IMAGE_FILE_LIMIT, &scan.ahead, err);
+	if (status == BM_OK)
+		status = base_parallel(threads, set.count, scan_one, &scan, err);
 	if (status != BM_OK)
 		goto end;
 	report(&scan, 0, true);
@@ -302,6 +312,8 @@ bm_status data_scan(storage *s, int threads, bool strict, const base_observer *o
 	if (status == BM_OK)
 		status = data_set_check(&set, err);
 end:
+	storage_prefetch_close(scan.ahead);
+	base_free(paths);
 	if (scan.reasons) {
 		for (size_t i = 0; i < set.count; i++)
 			base_free(scan.reasons[i]);

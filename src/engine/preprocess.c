@@ -5,19 +5,21 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "storage/prefetch.h"
 
 /* The single worker's rate is measured on this many images, or for this long. */
 enum { SAMPLE = 200 };
 static const double SAMPLE_SECONDS = 1.0, PROGRESS_EVERY = 0.1;
 
-/* Reads and preprocesses one file. *damaged: the failure is the file's, not the machine's. */
-static bm_status process_file(storage *s, const data_item *item, int side, uint8_t *out, uint64_t *size_read,
-			      bool *damaged, bm_error *err)
+/* Reads and preprocesses one file. *damaged: the failure is the file's, not the machine's. ahead: where it is file `index`; may be NULL. */
+static bm_status process_file(storage *s, storage_prefetch *ahead, size_t index, const data_item *item, int side,
+			      uint8_t *out, uint64_t *size_read, bool *damaged, bm_error *err)
 {
 	uint8_t *bytes = NULL;
 	size_t size = 0;
-	bm_status status = storage_read(s, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
-	*damaged = engine_is_damage(status);
+	bm_status status = ahead ? storage_prefetch_take(ahead, index, &bytes, &size, err)
+				 : storage_read(s, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
+	*damaged = engine_is_damage(status) && !storage_is_outage(s, status);
 	if (status != BM_OK)
 		return status;
 	*size_read = size;
@@ -34,6 +36,8 @@ struct tally { /* of one worker; a cache line each */
 
 struct job {
 	storage *storage;
+	storage_prefetch *ahead;
+	const char **paths; /* [set->count], for `ahead` */
 	const data_set *set;
 	const engine_options *options;
 	const base_observer *observer;
@@ -69,7 +73,7 @@ static bm_status process_one(void *arg, int worker, size_t index, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	double start = base_now();
-	status = process_file(job->storage, item, job->options->side, pixels, &size, &damaged, err);
+	status = process_file(job->storage, job->ahead, index, item, job->options->side, pixels, &size, &damaged, err);
 	if (damaged) {
 		if (job->options->strict)
 			return base_fail(
@@ -113,7 +117,7 @@ static bm_status measure_single(storage *s, const data_set *set, int side, const
 			count == set->count ? i : (size_t)((position - (double)(size_t)position) * (double)set->count);
 		status = base_check_cancel(observer, err);
 		if (status == BM_OK)
-			status = process_file(s, &set->items[index], side, out, &size, &damaged, err);
+			status = process_file(s, NULL, 0, &set->items[index], side, out, &size, &damaged, err);
 		if (damaged)
 			status = BM_OK; /* the job itself reports it */
 		if (status != BM_OK)
@@ -168,7 +172,7 @@ static bm_status adopt(storage *s, data_set *set, const data_pack *pack, const e
 			at++;
 			continue;
 		}
-		status = process_file(s, &set->items[i], options->side, out, &size, &damaged, err);
+		status = process_file(s, NULL, 0, &set->items[i], options->side, out, &size, &damaged, err);
 		if (status == BM_OK || !damaged) /* it can be read: the pack should have it */
 			goto end;
 		if (options->strict) {
@@ -288,7 +292,11 @@ static bm_status fill(struct job *job, const char *folder, int threads, engine_s
 			fill_spark_stats(&stats->spark, job->set->count, stats);
 		return status;
 	}
-	status = base_parallel(threads, job->set->count, process_one, job, err);
+	for (size_t i = 0; i < job->set->count; i++)
+		job->paths[i] = job->set->items[i].path;
+	status = storage_prefetch_open(job->storage, job->paths, job->set->count, IMAGE_FILE_LIMIT, &job->ahead, err);
+	if (status == BM_OK)
+		status = base_parallel(threads, job->set->count, process_one, job, err);
 	if (status != BM_OK)
 		return status;
 	fill_stats(job, threads, base_now() - job->start, stats);
@@ -313,7 +321,8 @@ bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const
 	if ((size_t)threads > count)
 		threads = (int)count;
 	job.reasons = base_calloc(count, sizeof *job.reasons, "the list of damaged files", err);
-	job.tallies = job.reasons ? base_calloc((size_t)threads, sizeof *job.tallies, "worker statistics", err) : NULL;
+	job.paths = job.reasons ? base_calloc(count, sizeof *job.paths, "the list of files", err) : NULL;
+	job.tallies = job.paths ? base_calloc((size_t)threads, sizeof *job.tallies, "worker statistics", err) : NULL;
 	job.pixels = job.tallies ? base_malloc((size_t)threads, (size_t)options->side * (size_t)options->side,
 					       "the images in work", err)
 				 : NULL;
@@ -337,6 +346,8 @@ bm_status engine_preprocess(storage *s, data_set *set, const char *folder, const
 	status = data_pack_writer_commit(job.writer, set, err);
 	job.writer = NULL; /* gone in any case */
 end:
+	storage_prefetch_close(job.ahead);
+	base_free(job.paths);
 	data_pack_writer_abort(job.writer);
 	if (job.reasons) {
 		for (size_t i = 0; i < count; i++)

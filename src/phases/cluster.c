@@ -30,9 +30,8 @@ bm_status phase_cluster(phase_context *c, bm_error *err)
 	base_text_add(&text, "\nHadoop Configuration:\n");
 	if (!c->config.master)
 		base_text_add(&text, "- Spark: not in use (--master preprocesses there)\n");
-	base_text_add(&text, "- HDFS: not in use (this version reads local folders)\n");
 	phase_put_int(c, NULL, "workers", c->threads);
 	phase_put_real(c, NULL, "memory_available_bytes", left);
-	phase_put(c, NULL, "hdfs", json_false());
-	return phase_print(c, &text, err);
+	status = phase_print(c, &text, err);
+	return status == BM_OK ? phase_hdfs(c, err) : status;
 }

@@ -60,6 +60,7 @@ void run_config_free(run_config *config)
 {
 	base_free(config->data);
 	base_free(config->out);
+	base_free(config->webhdfs);
 	base_free(config->pack);
 	base_free(config->weights);
 	base_free(config->master);
@@ -91,10 +92,12 @@ bm_status run_config_set_path(char **member, const char *value, bm_error *err)
 bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 {
 	*to = *from;
-	to->data = to->out = to->pack = to->weights = to->master = to->spark_conf = NULL;
+	to->data = to->webhdfs = to->out = to->pack = to->weights = to->master = to->spark_conf = NULL;
 	bm_status status = run_config_set(&to->data, from->data, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->out, from->out, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->webhdfs, from->webhdfs, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->pack, from->pack, err);
 	if (status == BM_OK)
@@ -159,14 +162,14 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack("{s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:s?, s:s?, s:i, s:i, s:o}",
-			   "data", config->data, "out", config->out, "pack", config->pack, "weights",
-			   config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
-			   config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
-			   head_names[config->head], "width", config->width, "image_size", config->image_size,
-			   "benchmark", (int)config->benchmark, "master", config->master, "spark_conf",
-			   config->spark_conf, "partitions", config->partitions, "image_seconds", config->image_seconds,
-			   "plan", plan);
+	object = json_pack(
+		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:s?, s:s?, s:i, s:i, s:o}",
+		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
+		config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
+		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
+		head_names[config->head], "width", config->width, "image_size", config->image_size, "benchmark",
+		(int)config->benchmark, "master", config->master, "spark_conf", config->spark_conf, "partitions",
+		config->partitions, "image_seconds", config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -244,6 +247,8 @@ static bm_status read_member(const reader *r, bm_error *err)
 		return read_text(r, &config->data, err);
 	if (strcmp(key, "out") == 0)
 		return read_text(r, &config->out, err);
+	if (strcmp(key, "webhdfs") == 0)
+		return read_text(r, &config->webhdfs, err);
 	if (strcmp(key, "pack") == 0)
 		return read_text(r, &config->pack, err);
 	if (strcmp(key, "master") == 0)
@@ -289,11 +294,12 @@ static bm_status read_member(const reader *r, bm_error *err)
 			return wrong(r, "\"guide\", \"dense512\" or \"linear\"", err);
 		return BM_OK;
 	}
-	return base_fail(err, BM_ERR_USAGE,
-			 "unknown setting '%s' in '%s'; known are data, out, pack, weights, seed, threads, strict, "
-			 "split, head, width, "
-			 "image_size, benchmark, master, spark_conf, partitions, image_seconds and plan",
-			 key, r->origin);
+	return base_fail(
+		err, BM_ERR_USAGE,
+		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, seed, threads, strict, "
+		"split, head, width, "
+		"image_size, benchmark, master, spark_conf, partitions, image_seconds and plan",
+		key, r->origin);
 }
 
 bm_status run_config_from_json(json_t *json, const char *origin, run_config *config, bm_error *err)
@@ -365,7 +371,7 @@ static bool budgeted(const json_t *config)
 /* Takes out what does not change a run's results; under a time budget also the epochs, which it was resolved into. */
 static void strip(json_t *json, bool budget)
 {
-	static const char *const free_to_change[] = {"out",    "pack",	     "threads",	   "benchmark",
+	static const char *const free_to_change[] = {"out",    "webhdfs",    "pack",	   "threads",	   "benchmark",
 						     "master", "spark_conf", "partitions", "image_seconds"};
 	json_t *plan = json_object_get(json, "plan"), *stage;
 	size_t i;

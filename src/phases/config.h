@@ -11,6 +11,7 @@
 typedef struct run_config {
 	char *data;	   /* folder with a folder per class; absolute when it exists; NULL: not given yet */
 	char *out;	   /* run folder; NULL: not given yet */
+	char *webhdfs;	   /* the NameNodes' HTTP addresses, "HOST:PORT,HOST:PORT"; NULL: looked up */
 	char *pack;	   /* folder of the pack; NULL: <out>/pack */
 	char *master;	   /* of the Spark that preprocesses; NULL: threads here */
 	char *spark_conf;  /* "spark.NAME=VALUE,..."; NULL: none */

@@ -46,11 +46,13 @@ bm_status phase_data(phase_context *c, bm_error *err)
 	base_text text = {0};
 	size_t counts[DATA_CLASSES_MAX];
 	char hash[33];
-	report_heading(&text, "PHASE 3: DATA MANAGEMENT");
-	base_text_add(&text, "\nChecking for existing data...\n");
-	bm_status status = phase_print(c, &text, err);
-	if (status == BM_OK)
-		status = phase_need_storage(c, err);
+	bm_status status = phase_need_storage(c, err);
+	if (status != BM_OK)
+		return status;
+	bool hdfs = storage_remote(c->store);
+	report_heading(&text, hdfs ? "PHASE 3: HDFS DATA MANAGEMENT" : "PHASE 3: DATA MANAGEMENT");
+	base_text_add(&text, "\nChecking %sfor existing data...\n", hdfs ? "HDFS " : "");
+	status = phase_print(c, &text, err);
 	if (status != BM_OK)
 		return status;
 	data_set_free(&c->set);

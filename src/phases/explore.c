@@ -44,6 +44,8 @@ static bm_status samples(phase_context *c, bm_error *err)
 		uint8_t *bytes = NULL, *at = pixels + (size_t)i * SAMPLE_SIDE * SAMPLE_SIDE;
 		size_t size = 0;
 		status = storage_read(c->store, item->path, IMAGE_FILE_LIMIT, &bytes, &size, err);
+		if (status != BM_OK && storage_is_outage(c->store, status))
+			break;
 		if (status == BM_OK)
 			status = engine_preprocess_bytes(bytes, size, SAMPLE_SIDE, at, err);
 		base_free(bytes);
@@ -220,7 +222,7 @@ bm_status phase_explore(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	report_heading(&text, "PHASE 4: DATA EXPLORATION");
-	base_text_add(&text, "\nLoading sample images...\n");
+	base_text_add(&text, "\nLoading sample images%s...\n", storage_remote(c->store) ? " from HDFS" : "");
 	status = phase_print(c, &text, err);
 	if (status == BM_OK)
 		status = samples(c, err);

@@ -30,7 +30,8 @@ bm_status phase_need_storage(phase_context *c, bm_error *err)
 		return base_fail(err, BM_ERR_USAGE,
 				 "no data: name the folder that holds a folder of images per class, as in "
 				 "'brainmri run DATA --out runs/first'");
-	return storage_open(c->config.data, &c->store, err);
+	storage_options options = {.webhdfs = c->config.webhdfs, .cancel = c->observer.cancel};
+	return storage_open_with(c->config.data, &options, &c->store, err);
 }
 
 bm_status phase_need_set(phase_context *c, bm_error *err)

@@ -9,6 +9,7 @@ typedef bm_status phase_function(phase_context *context, bm_error *err);
 
 phase_function phase_environment; /* 1: versions, processor, memory */
 phase_function phase_cluster;	  /* 2: where the work runs */
+phase_function phase_hdfs;	  /* 2: how HDFS does, when the data is there; called by phase_cluster */
 phase_function phase_data;	  /* 3: data.json */
 phase_function phase_explore;	  /* 4: samples, dimensions, formats */
 phase_function phase_classes;	  /* 5: balance and class weights */

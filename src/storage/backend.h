@@ -34,11 +34,15 @@ typedef struct storage_backend {
 struct storage {
 	const storage_backend *backend;
 	void *state; /* the backend's */
+	bool remote; /* see storage_remote */
 	char *url;   /* as the user wrote it, without slashes at the end: messages name it */
 };
 
 /* Copies a path without its empty and "." parts; "..", an absolute path and what a path cannot hold are refused. */
 bm_status storage_clean_path(const storage *s, const char *path, char **clean, bm_error *err);
+
+/* ".NAME.0123456789abcdef.part" beside `path`; *out: base_free. */
+bm_status storage_temporary_name(const char *path, char **out, bm_error *err);
 
 /* Appends an entry; `capacity` is the list's, 0 at first. */
 bm_status storage_list_add(storage_list *list, size_t *capacity, const char *name, const storage_info *info,

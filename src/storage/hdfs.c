@@ -88,15 +88,21 @@ static bool parse_info(json_t *json, storage_info *info)
 
 /* ---- looking ---- */
 
-static bm_status hdfs_look(void *state, const char *url, const char *path, storage_info *info, bm_error *err)
+static bm_status look_for(storage_hdfs *h, const char *verb, const char *url, const char *path, storage_info *info,
+			  bm_error *err)
 {
-	storage_hdfs_call call = {.method = "GET", .op = "GETFILESTATUS", .verb = "look at"};
+	storage_hdfs_call call = {.method = "GET", .op = "GETFILESTATUS", .verb = verb};
 	json_t *json;
-	bm_status status = ask(state, url, path, &call, &json, err);
+	bm_status status = ask(h, url, path, &call, &json, err);
 	if (status == BM_OK && !parse_info(json_object_get(json, "FileStatus"), info))
 		status = strange(call.verb, url, path, err);
 	json_decref(json);
 	return status;
+}
+
+static bm_status hdfs_look(void *state, const char *url, const char *path, storage_info *info, bm_error *err)
+{
+	return look_for(state, "look at", url, path, info, err);
 }
 
 /* One page of a listing. *last: the name to go on behind; stays when the page is empty. */
@@ -339,6 +345,7 @@ static bm_status hdfs_remove(void *state, const char *url, const char *path, boo
 	storage_hdfs_call call = {.method = "DELETE",
 				  .op = "DELETE",
 				  .verb = "remove",
+				  .always = true,
 				  .parameters = all ? "&recursive=true" : "&recursive=false"};
 	bool removed = false;
 	bm_status status = ask_boolean(state, url, path, &call, &removed, err);
@@ -520,7 +527,7 @@ static bm_status check_root(storage *s, storage_hdfs *h, const storage_options *
 {
 	storage_info info;
 	char home[256];
-	bm_status status = hdfs_look(h, s->url, "", &info, err);
+	bm_status status = look_for(h, "open", s->url, "", &info, err);
 	if (status == BM_OK && !info.folder)
 		return base_fail(err, BM_ERR_USAGE, "cannot open '%s': it is a file; name the folder that holds it",
 				 s->url);
@@ -564,6 +571,7 @@ bm_status storage_hdfs_open(storage *s, const char *where, const storage_options
 		hdfs_close(h);
 		return status;
 	}
+	s->remote = true;
 	s->backend = &hdfs_backend;
 	s->state = h;
 	return BM_OK;

@@ -38,6 +38,7 @@ typedef struct storage_hdfs_call {
 	const char *method, *op;
 	const char *verb;	      /* for messages: "read" */
 	const char *parameters;	      /* "&offset=5", escaped; NULL: none */
+	bool always;		      /* tidying up: done though the work is cancelled */
 	bool data;		      /* a DataNode does it: the NameNode redirects */
 	const storage_source *source; /* body, for the DataNode */
 	size_t limit;		      /* bytes of the answer */

@@ -175,6 +175,7 @@ static bm_status try_once(attempt *a, const char *base, bm_error *err)
 	storage_http_request request = {.method = a->call->method,
 					.url = url.data,
 					.bearer = a->h->bearer,
+					.always = a->call->always,
 					.limit = a->call->limit,
 					.room = a->call->room};
 	if (status == BM_OK)
@@ -185,6 +186,8 @@ static bm_status try_once(attempt *a, const char *base, bm_error *err)
 		return status;
 	}
 	const storage_http_answer *answer = a->answer;
+	if (answer->sends > 1)
+		a->call->attempts += answer->sends - 1;
 	if (answer->end != HTTP_ANSWERED)
 		return storage_hdfs_explain_end(a->h, a->subject, server, false, answer, &a->call->failure, err);
 	if (redirects(answer->code) && a->call->data)

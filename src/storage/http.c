@@ -1,6 +1,7 @@
 #include "storage/http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,6 +196,8 @@ static size_t on_send(char *bytes, size_t size, size_t count, void *arg)
 {
 	exchange *x = arg;
 	size_t got = 0;
+	if (!x->request->source)
+		return 0;
 	x->source_status = x->request->source->next(x->request->source->arg, (uint8_t *)bytes, size * count, &got,
 						    x->source_error);
 	x->sent += got;
@@ -205,6 +208,14 @@ static size_t on_send(char *bytes, size_t size, size_t count, void *arg)
 	return x->source_status == BM_OK ? got : CURL_READFUNC_ABORT;
 }
 
+static int on_begin(void *arg, char *a, char *b, int c, int d)
+{
+	exchange *x = arg;
+	(void)a, (void)b, (void)c, (void)d;
+	x->answer->sends++;
+	return CURL_PREREQFUNC_OK;
+}
+
 static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	exchange *x = arg;
@@ -212,7 +223,7 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return x->cancel && atomic_load(x->cancel);
 }
 
-static storage_http_end classify(const exchange *x, CURLcode result, const char *text)
+static storage_http_end classify(const exchange *x, CURLcode result)
 {
 	switch (result) {
 	case CURLE_OK:
@@ -220,8 +231,11 @@ static storage_http_end classify(const exchange *x, CURLcode result, const char 
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return HTTP_UNKNOWN_HOST;
-	case CURLE_COULDNT_CONNECT:
-		return strstr(text, "refused") ? HTTP_REFUSED : HTTP_UNREACHABLE;
+	case CURLE_COULDNT_CONNECT: {
+		long number = 0;
+		curl_easy_getinfo(x->curl, CURLINFO_OS_ERRNO, &number);
+		return number == ECONNREFUSED ? HTTP_REFUSED : HTTP_UNREACHABLE;
+	}
 	case CURLE_OPERATION_TIMEDOUT: {
 		curl_off_t connected = 0;
 		curl_easy_getinfo(x->curl, CURLINFO_PRETRANSFER_TIME_T, &connected);
@@ -231,6 +245,7 @@ static storage_http_end classify(const exchange *x, CURLcode result, const char 
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+	case CURLE_SEND_FAIL_REWIND: /* a kept connection was gone; the caller decides whether it asks again */
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 		return HTTP_BROKEN;
@@ -276,11 +291,9 @@ static CURLcode set_body(CURL *curl, const storage_http_request *r, exchange *x)
 	bad |= curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
 	bad |= curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
 				known ? (curl_off_t)(r->source ? r->source->size : 0) : (curl_off_t)-1);
-	if (r->source) {
-		bad |= curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
-		bad |= curl_easy_setopt(curl, CURLOPT_READDATA, x);
-		bad |= curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SIZE);
-	}
+	/* curl cannot go back in a source, so it never sends one again by itself. */
+	bad |= curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
+	bad |= curl_easy_setopt(curl, CURLOPT_READDATA, x);
 	return bad;
 }
 
@@ -302,17 +315,21 @@ static CURLcode set_options(storage_http *http, const storage_http_request *r, e
 	bad |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(http->options.connect_timeout * 1000));
 	bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, idle > 0 ? idle : 1L);
-	bad |= curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER_SIZE);
 	bad |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	bad |= curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
 	bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	bad |= curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
+	bad |= curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_begin);
+	bad |= curl_easy_setopt(curl, CURLOPT_PREREQDATA, x);
 	bad |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	bad |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	bad |= curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
 	if (http->certificates)
 		bad |= curl_easy_setopt(curl, CURLOPT_CAINFO, http->certificates);
 	bad |= set_body(curl, r, x);
+	/* Wishes: a handle that has its buffers already says no. */
+	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER_SIZE);
+	curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SIZE);
 	return bad;
 }
 
@@ -347,7 +364,7 @@ bm_status storage_http_do(storage_http *http, const storage_http_request *r, sto
 	*answer = (storage_http_answer){0};
 	exchange x = {.request = r,
 		      .answer = answer,
-		      .cancel = http->options.cancel,
+		      .cancel = r->always ? NULL : http->options.cancel,
 		      .err = err,
 		      .source_error = &source_error};
 	x.curl = take_handle(http);
@@ -366,7 +383,7 @@ bm_status storage_http_do(storage_http *http, const storage_http_request *r, sto
 		curl_easy_getinfo(x.curl, CURLINFO_RESPONSE_CODE, &answer->code);
 		curl_easy_getinfo(x.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
 		answer->framed = announced >= 0 || x.chunked;
-		answer->end = classify(&x, result, text);
+		answer->end = classify(&x, result);
 		answer->source_status = x.source_status;
 		if (answer->end == HTTP_SOURCE && err)
 			*err = source_error;

@@ -20,6 +20,7 @@ typedef struct storage_http_request {
 	const char *method;	      /* GET, PUT, POST, DELETE */
 	const char *url;	      /* http:// or https:// */
 	const char *bearer;	      /* token; NULL: none */
+	bool always;		      /* tidying up: done though the work is cancelled */
 	const storage_source *source; /* body of a PUT or POST; NULL: empty */
 	size_t limit;		      /* bytes of an answer's body that are taken */
 	uint8_t *room; /* where the body of a 2xx answer goes, `limit` bytes; NULL: into the answer's own memory */
@@ -48,6 +49,7 @@ typedef struct storage_http_answer {
 	char *location; /* where a redirect points to; NULL: nowhere */
 	uint8_t *body;	/* [size] and a NUL; NULL when it went to `room`, and there is none */
 	size_t size;
+	int sends;   /* how often it was sent: curl repeats one whose kept connection was gone */
 	bool framed; /* the length was announced, so that a body cut short would have been found out */
 } storage_http_answer;
 

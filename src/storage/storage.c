@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/backend.h"
+#include "storage/pack.h"
 
 enum { DEPTH_MAX = 64 };
 
@@ -68,7 +69,14 @@ bm_status storage_open_with(const char *url, const storage_options *options, sto
 	size_t length = strlen(s->url);
 	while (length > 1 && s->url[length - 1] == '/' && s->url[length - 2] != ':')
 		s->url[--length] = '\0';
-	status = opener(s, s->url + (where - url), options, err);
+	bool is_file = false;
+	status = BM_OK;
+	if (storage_pack_name(s->url) && !options->as_file)
+		status = storage_pack_open(s, options, &is_file, err);
+	if (status == BM_ERR_NOT_FOUND && (options->make || options->missing_ok))
+		status = BM_OK;
+	if (status == BM_OK && !is_file)
+		status = opener(s, s->url + (where - url), options, err);
 	if (status != BM_OK)
 		goto fail;
 	*out = s;
@@ -254,6 +262,17 @@ bm_status storage_read_range(storage *s, const char *path, uint64_t offset, size
 		status = s->backend->read_range(s->state, s->url, clean, offset, length, bytes, got, err);
 	base_free(clean);
 	return status;
+}
+
+bool storage_remote(const storage *s)
+{
+	return s->remote;
+}
+
+bool storage_is_outage(const storage *s, bm_status status)
+{
+	return status == BM_ERR_CANCELLED || (s->remote && (status == BM_ERR_IO || status == BM_ERR_NOT_FOUND ||
+							    status == BM_ERR_USAGE || status == BM_ERR_UNSUPPORTED));
 }
 
 int storage_transfers(const storage *s)

@@ -56,6 +56,9 @@ void storage_close(storage *s); /* NULL is allowed */
 const char *storage_url(const storage *s);
 /* How many transfers at once pay: 0 where bytes come from a local disk, 8 from a server. */
 int storage_transfers(const storage *s);
+bool storage_remote(const storage *s); /* bytes come over the network */
+/* Whether a failed read tells of the place, a server or a stop, and not of the file: then the file is not to be left out. */
+bool storage_is_outage(const storage *s, bm_status status);
 bool storage_is_url(const char *text); /* "hdfs://..."; false for a path */
 
 /* In all that follows path is below the root, "" for the root itself; never leaves it ("..", absolute: BM_ERR_USAGE). */

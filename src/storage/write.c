@@ -67,41 +67,45 @@ bm_status storage_write(storage *s, const char *path, const void *bytes, size_t 
 	return storage_write_from(s, path, &source, err);
 }
 
-/* ".NAME.0123456789abcdef.part" beside the final name: no other process and no other thread makes the same. */
-static void temporary_name(base_text *text, const char *path)
+/* No other process and no other thread makes the same. */
+bm_status storage_temporary_name(const char *path, char **out, bm_error *err)
 {
 	static atomic_uint_fast64_t counter;
 	struct timespec now;
+	base_text text = {0};
 	clock_gettime(CLOCK_REALTIME, &now);
 	uint64_t unique = base_random_mix((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
 					  base_random_mix((uint64_t)getpid(), atomic_fetch_add(&counter, 1)));
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	base_text_add(text, "%.*s.%s.%016llx.part", (int)(name - path), path, name, (unsigned long long)unique);
+	base_text_add(&text, "%.*s.%s.%016llx.part", (int)(name - path), path, name, (unsigned long long)unique);
+	*out = text.failed ? NULL : base_strdup(text.data, err);
+	bm_status status = text.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path")
+			   : *out      ? BM_OK
+				       : BM_ERR_MEMORY;
+	base_text_free(&text);
+	return status;
 }
 
 bm_status storage_write_from(storage *s, const char *path, const storage_source *source, bm_error *err)
 {
 	char *clean;
-	base_text temporary = {0};
+	char *temporary = NULL;
 	bm_status status = storage_clean_path(s, path, &clean, err);
 	if (status == BM_OK && !s->backend->create)
 		status = read_only(s, err);
 	else if (status == BM_OK && !clean[0])
 		status = no_root(s, "write", err);
-	if (status != BM_OK)
-		goto done;
-	temporary_name(&temporary, clean);
-	if (temporary.failed) {
-		status = base_fail(err, BM_ERR_MEMORY, "no memory for a path");
-		goto done;
-	}
-	status = s->backend->create(s->state, s->url, temporary.data, source, err);
 	if (status == BM_OK)
-		status = s->backend->rename(s->state, s->url, temporary.data, clean, true, err);
+		status = storage_temporary_name(clean, &temporary, err);
 	if (status != BM_OK)
-		s->backend->remove(s->state, s->url, temporary.data, false, NULL, NULL);
+		goto done;
+	status = s->backend->create(s->state, s->url, temporary, source, err);
+	if (status == BM_OK)
+		status = s->backend->rename(s->state, s->url, temporary, clean, true, err);
+	if (status != BM_OK)
+		s->backend->remove(s->state, s->url, temporary, false, NULL, NULL);
 done:
-	base_text_free(&temporary);
+	base_free(temporary);
 	base_free(clean);
 	return status;
 }
