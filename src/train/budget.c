@@ -33,6 +33,17 @@ static void scaled(const int *wanted, const int *least, int count, double factor
 	}
 }
 
+void train_budget_grow(const train_cost *costs, const int *wanted, int count, double seconds, int *epochs)
+{
+	const int kept = count > 1; /* stages */
+	epochs[0] = wanted[0];
+	if (kept)
+		seconds -= costs[0].once + wanted[0] * train_cost_epoch(&costs[0]);
+	if (!train_budget_fit(costs + kept, wanted + kept, wanted + kept, count - kept, seconds, TRAIN_BUDGET_GROWTH,
+			      epochs + kept))
+		memcpy(epochs, wanted, (size_t)count * sizeof *epochs);
+}
+
 bool train_budget_fit(const train_cost *costs, const int *wanted, const int *least, int count, double seconds,
 		      double growth, int *epochs)
 {

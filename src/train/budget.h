@@ -23,6 +23,11 @@ double train_budget_total(const train_cost *costs, const int *epochs, int count)
 bool train_budget_fit(const train_cost *costs, const int *wanted, const int *least, int count, double seconds,
 		      double growth, int *epochs);
 
+/* The same for more time than `wanted` takes: it goes to the stages after the one under way, wanted[0], whose epochs stay as
+ * they are; a stage that could grow again after each of its epochs would in the end leave nothing for the later, larger ones.
+ * The last stage grows itself. */
+void train_budget_grow(const train_cost *costs, const int *wanted, int count, double seconds, int *epochs);
+
 /* Times a few steps and validation batches of one stage on a throw-away network; the model's weights stay as they are. */
 bm_status train_measure(model *m, const data_pack *pack, const data_split *split, const train_stage *stage, bool mirror,
 			const train_options *options, int threads, const base_observer *observer, train_cost *cost,

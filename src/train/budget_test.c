@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -50,6 +51,33 @@ static void test_growth_is_bounded(void **unused)
 	assert_int_equal(epochs[2], 30);
 }
 
+static void test_time_gained_goes_to_later_stages(void **unused)
+{
+	(void)unused;
+	int plan[3] = {10, 8, 6}, epochs[3];
+	/* Twice as fast as was measured, noticed after each epoch of the first stage. */
+	train_cost fast[3];
+	double left = train_budget_total(costs, plan, 3);
+	for (int i = 0; i < 3; i++)
+		fast[i] = (train_cost){.step = costs[i].step / 2, .steps = costs[i].steps};
+	for (int epoch = 0; plan[0] > 0; epoch++) {
+		train_budget_grow(fast, plan, 3, left, epochs);
+		assert_int_equal(epochs[0], 10 - epoch);
+		assert_true(epochs[1] >= plan[1] && epochs[2] >= plan[2]);
+		assert_true(train_budget_total(fast, epochs, 3) <= left);
+		memcpy(plan, epochs, sizeof plan);
+		left -= train_cost_epoch(&fast[0]);
+		plan[0]--;
+	}
+	assert_true(plan[1] > 16 && plan[2] >= 12);
+	/* The last stage grows itself. */
+	train_budget_grow(&costs[2], &wanted[2], 1, 1000, epochs);
+	assert_in_range(epochs[0], 12, 14);
+	/* Nothing to be gained: nothing changes. */
+	train_budget_grow(costs, wanted, 3, 10, epochs);
+	assert_memory_equal(epochs, wanted, sizeof wanted);
+}
+
 static void test_too_small(void **unused)
 {
 	(void)unused;
@@ -88,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fits_and_keeps_ratios),
 		cmocka_unit_test(test_growth_is_bounded),
+		cmocka_unit_test(test_time_gained_goes_to_later_stages),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_least_epochs),
 		cmocka_unit_test(test_a_stage_without_epochs_costs_nothing),

@@ -156,6 +156,21 @@ static bm_status resolve_budget(trainer *t, bm_error *err)
 
 /* ---- the end of an epoch ---- */
 
+/* epochs: what is left of the stage under way, and those of the later ones. */
+static void take_epochs(trainer *t, const int *epochs)
+{
+	const int first = t->state.stage;
+	for (int i = first; i < t->plan->count; i++) {
+		train_stage *stage = &t->plan->stages[i];
+		const int whole = epochs[i - first] + (i == first ? t->state.epoch : 0);
+		if (stage->epochs != whole)
+			base_note(t->observer, "Stage %d: %d epochs instead of %d, to fit the time budget",
+				  stage->number, whole, stage->epochs);
+		stage->epochs = whole;
+	}
+	refit_cycle(t);
+}
+
 /* When the real speed is another than the measured one: other numbers of epochs for what is left. */
 static void guard_budget(trainer *t)
 {
@@ -177,26 +192,22 @@ static void guard_budget(trainer *t)
 	const bool more = share < BUDGET_SLACK && all_one_cycle(plan, first) && wanted[0] > 0;
 	if (share <= 1 && !more)
 		return;
+	if (more) {
+		train_budget_grow(costs, wanted, count, left * TRAIN_BUDGET_SHARE, epochs);
+		take_epochs(t, epochs);
+		return;
+	}
 	/* The last stage of a cycle goes on for one epoch at least, in which the rate comes down: weights from the middle of a cycle are worth
 	 * less than being in time. */
 	const int more_epochs = count == 1 && plan->stages[first].schedule == TRAIN_ONE_CYCLE && wanted[0] > 0;
 	train_budget_least(plan, first, true, least);
 	least[0] = more_epochs;
-	if (!train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, more ? TRAIN_BUDGET_GROWTH : 1,
-			      epochs)) {
+	if (!train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, 1, epochs)) {
 		train_budget_least(plan, first, false, least);
 		least[0] = more_epochs;
 		train_budget_fit(costs, wanted, least, count, left * TRAIN_BUDGET_SHARE, 1, epochs);
 	}
-	epochs[0] += s->epoch;
-	for (int i = 0; i < count; i++) {
-		train_stage *stage = &plan->stages[first + i];
-		if (stage->epochs != epochs[i])
-			base_note(t->observer, "Stage %d: %d epochs instead of %d, to keep the time budget",
-				  stage->number, epochs[i], stage->epochs);
-		stage->epochs = epochs[i];
-	}
-	refit_cycle(t);
+	take_epochs(t, epochs);
 }
 
 /* The measured costs of later stages, corrected by how this one turned out. */
