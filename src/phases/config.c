@@ -151,6 +151,16 @@ void run_config_resize(run_config *config, int size)
 
 /* ---- JSON ---- */
 
+/* What config.json holds of a number, so that a config and what was written of it are the same: 0.1, not 0.10000000000000001. */
+enum { DIGITS = 15 };
+
+static double as_written(double value)
+{
+	char text[40];
+	snprintf(text, sizeof text, "%.*g", DIGITS, value);
+	return strtod(text, NULL);
+}
+
 bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *err)
 {
 	json_t *plan = NULL, *object = NULL;
@@ -167,9 +177,9 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
 		config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
 		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
-		head_names[config->head], "width", config->width, "image_size", config->image_size, "benchmark",
-		(int)config->benchmark, "master", config->master, "spark_conf", config->spark_conf, "partitions",
-		config->partitions, "image_seconds", config->image_seconds, "plan", plan);
+		head_names[config->head], "width", as_written(config->width), "image_size", config->image_size,
+		"benchmark", (int)config->benchmark, "master", config->master, "spark_conf", config->spark_conf,
+		"partitions", config->partitions, "image_seconds", config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -336,7 +346,7 @@ bm_status run_config_write(const run_config *config, const char *path, bm_error 
 	bm_status status = run_config_to_json(config, &json, err);
 	if (status != BM_OK)
 		return status;
-	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
 	json_decref(json);
 	if (!text)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for '%s'", path);

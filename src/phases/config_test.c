@@ -62,6 +62,28 @@ static void written_and_read_it_is_the_same(void **state)
 	rmdir(folder);
 }
 
+/* Found with tests/fuzz/fuzz_config.c. */
+static void more_digits_than_are_written_make_no_difference(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/config_test_XXXXXX", names[256];
+	bm_error err = {0};
+	run_config a, b;
+	int file = mkstemp(path);
+	assert_true(file >= 0);
+	close(file);
+	run_config_init(&a);
+	run_config_init(&b);
+	a.width = 0.12345678901234567;
+	assert_int_equal(run_config_write(&a, path, &err), BM_OK);
+	assert_int_equal(run_config_read(path, &b, &err), BM_OK);
+	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
+	assert_string_equal(names, "");
+	run_config_free(&a);
+	run_config_free(&b);
+	unlink(path);
+}
+
 static void what_is_unknown_or_wrong_is_named(void **state)
 {
 	(void)state;
@@ -181,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(written_and_read_it_is_the_same),
+		cmocka_unit_test(more_digits_than_are_written_make_no_difference),
 		cmocka_unit_test(what_is_unknown_or_wrong_is_named),
 		cmocka_unit_test(broken_json_tells_the_place),
 		cmocka_unit_test(a_plan_by_name_takes_the_image_size),
