@@ -5,7 +5,7 @@ RUN ?= runs/phantom
 DATA ?= runs/phantom-data
 program = $(BUILD)/cli/brainmri
 
-.PHONY: build spark run test test-keras test-cluster bench check format install clean help packages
+.PHONY: build spark run test test-keras test-cluster fuzz bench check format install clean help packages
 .NOTPARALLEL:
 
 build: packages
@@ -37,6 +37,11 @@ test-keras: build
 test-cluster: build
 	@scripts/test-cluster.sh $(BUILD)
 
+# Damaged images, packs, configurations and models, ten seconds of each: FUZZ_SECONDS=300 for more.
+fuzz: build
+	@scripts/install-packages.sh scripts/packages-fuzz.txt
+	@scripts/fuzz.sh $(BUILD)
+
 bench: build
 	@scripts/install-packages.sh scripts/packages-bench.txt
 	@scripts/bench.sh $(BUILD)
@@ -56,7 +61,7 @@ install: build
 	@[ -n "$$DESTDIR" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean:
-	rm -rf build build-asan
+	rm -rf build build-asan build-fuzz
 
 help:
 	@echo "make               build the program: $(program)"
@@ -65,6 +70,7 @@ help:
 	@echo "make test          unit tests and golden command lines"
 	@echo "make test-keras    parity with Keras"
 	@echo "make test-cluster  against a real HDFS and Spark"
+	@echo "make fuzz          feed damaged files to what reads files"
 	@echo "make bench         speed and memory, beside other tools"
 	@echo "make check         format, folder order, lint, sanitizers"
 	@echo "make format        put the sources into the project's format"

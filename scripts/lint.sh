@@ -2,8 +2,8 @@
 # clang-tidy on some files, with nothing said unless there is something to say. usage: lint.sh BUILD FILE...
 build=$1
 shift
-# The compiler is GCC, whose warnings are errors already: of Clang's only the checks count. __builtin_shuffle is GCC's own.
-if output=$(clang-tidy -quiet -p "$build" --extra-arg=-w '--extra-arg=-D__builtin_shuffle(a,...)=(a)' "$@" 2>/dev/null); then
+# The compiler is GCC, whose warnings are errors already: of Clang's only the checks count.
+if output=$(clang-tidy -quiet -p "$build" --extra-arg=-w "$@" 2>/dev/null); then
 	exit 0
 fi
 printf '%s\n' "$output"

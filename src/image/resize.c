@@ -123,12 +123,12 @@ BASE_CLONES static void resize_rows(const uint8_t *restrict from, uint8_t *restr
 
 static inline bytes16 interleave_low(bytes16 a, bytes16 b)
 {
-	return __builtin_shuffle(a, b, (bytes16){0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+	return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
 static inline bytes16 interleave_high(bytes16 a, bytes16 b)
 {
-	return __builtin_shuffle(a, b, (bytes16){8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+	return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 /* A tile of 16 x 16 bytes on its side: four rounds of interleaving row i with row i + 8. */
