@@ -28,8 +28,8 @@ typedef struct data_pack {
  * the commit (a temporary folder beside it is renamed). */
 typedef struct data_pack_writer data_pack_writer;
 bm_status data_pack_writer_open(const char *folder, size_t count, int side, data_pack_writer **out, bm_error *err);
-/* Stores one image, [side][side]; threads may store different ones. Cheaper than filling a slot: a page of the map
- * costs a fault when it is first written to. BM_ERR_IO: the disk is full or broken. */
+/* Stores one image, [side][side]; threads may store different ones. With several threads cheaper than filling slots,
+ * as they get into each other's way at the page faults of the map. BM_ERR_IO: the disk is full or broken. */
 bm_status data_pack_writer_put(data_pack_writer *w, size_t index, const uint8_t *pixels, bm_error *err);
 uint8_t *data_pack_writer_slot(data_pack_writer *w,
 			       size_t index); /* [side][side], mapped; threads may fill different slots */
