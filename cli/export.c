@@ -46,8 +46,14 @@ static bm_status read_options(const cli_arguments *a, phase_export_options *o, b
 	const char *to = a->values[CLI_TO];
 	o->out = a->values[CLI_EXPORT_OUT];
 	if (!to || !phase_format_parse(to, &o->format))
-		return base_fail(err, BM_ERR_USAGE, "--to takes keras or safetensors%s%s%s", to ? ", not '" : "",
+		return base_fail(err, BM_ERR_USAGE, "--to takes keras, safetensors or onnx%s%s%s", to ? ", not '" : "",
 				 to ? to : "", to ? "'" : "; say which");
+	const char *pixels = a->values[CLI_PIXELS];
+	if (pixels && strcmp(pixels, "uint8") != 0 && strcmp(pixels, "float32") != 0)
+		return base_fail(err, BM_ERR_USAGE, "--pixels takes uint8 or float32, not '%s'", pixels);
+	if (pixels && o->format != PHASE_ONNX)
+		return base_fail(err, BM_ERR_USAGE, "--pixels is for --to onnx: other files hold no preprocessing");
+	o->pixels = pixels && strcmp(pixels, "float32") == 0 ? MODEL_PIXELS_FLOAT32 : MODEL_PIXELS_UINT8;
 	if (!o->out)
 		return base_fail(err, BM_ERR_USAGE, "where to? name the file with --out FILE");
 	if (base_is_folder(o->out))

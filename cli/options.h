@@ -46,6 +46,7 @@ typedef enum cli_option_id {
 	CLI_COUNT,
 	CLI_SIZE,
 	CLI_TO,
+	CLI_PIXELS,
 	CLI_EXPORT_OUT,
 	CLI_WEBHDFS,
 	CLI_TRANSFERS,

@@ -72,8 +72,11 @@ const cli_command cli_commands[] = {
 	{"export", "RUN|MODEL --to FORMAT --out FILE", "write a trained model for other programs",
 	 "The first operand is a run folder (its best model is taken) or a model file. In a run folder the exported "
 	 "file is "
-	 "run on the validation images, and is only kept when it answers as the model does.",
-	 "brainmri export runs/first --to safetensors --out first.safetensors", 1, 1, cli_export},
+	 "run on the validation images, and is only kept when it answers as the model does: by onnxruntime, of the "
+	 "Python that BRAINMRI_PYTHON names or python3, or by brainmri's own reader.",
+	 "brainmri export runs/first --to onnx --out first.onnx\n"
+	 "brainmri export runs/first/best_model_stage1.keras --to safetensors --out first.safetensors",
+	 1, 1, cli_export},
 	{"data", "put|verify FOLDER URL | ls URL | get URL FOLDER | pack FOLDER URL.zip",
 	 "a data set into HDFS and back, compared, or packed into one file",
 	 "put sends what is missing or differs, several files at once, each under a hidden name until its checksum is "
@@ -147,7 +150,10 @@ const cli_option cli_options[] = {
 	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},
 	{CLI_SIZE, "size", 0, "N", "pixels a side, 32 to 1024 (256)", PHANTOM},
 
-	{CLI_TO, "to", 0, "FORMAT", "keras: Keras 3; safetensors: named arrays", EXPORT},
+	{CLI_TO, "to", 0, "FORMAT",
+	 "keras: Keras 3; safetensors: named arrays; onnx: the network from pixels to probabilities", EXPORT},
+	{CLI_PIXELS, "pixels", 0, "KIND", "what the ONNX network takes, from 0 to 255: uint8 or float32 (uint8)",
+	 EXPORT},
 	{CLI_EXPORT_OUT, "out", 'o', "FILE", "the file to write", EXPORT},
 	{CLI_WEBHDFS, "webhdfs", 0, "HOST:PORT[,...]",
 	 "the NameNodes' HTTP addresses (from Hadoop's configuration, or port 9870)",

@@ -68,6 +68,10 @@ bm_status model_save(const model *m, const char *path, bm_error *err);
 /* A safetensors file: arrays with Keras' names and layouts ("conv1_conv/kernel", [h][w][in][out]), and in the header's metadata, under
  * "brainmri", what model_load needs. */
 bm_status model_save_safetensors(const model *m, const char *path, bm_error *err);
+typedef enum model_pixels { MODEL_PIXELS_UINT8, MODEL_PIXELS_FLOAT32 } model_pixels;
+/* An ONNX file (opset 17): input "pixels" [batch][image_size][image_size][channels], 0 to 255; output "probabilities" [batch][classes]; the class
+ * names, a JSON array, in the metadata under "classes". */
+bm_status model_save_onnx(const model *m, model_pixels pixels, const char *path, bm_error *err);
 /* Reads a file of model_save or model_save_safetensors, or a `.keras` file of the same architecture that Keras wrote (its classes are then called
  * "class 0", ...). *out is created (model_free). */
 bm_status model_load(const char *path, model *out, bm_error *err);

@@ -8,14 +8,17 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/loader.h"
 #include "phases/phases.h"
+#include "phases/runtime.h"
 
-enum { BATCH = 16 };
+enum { BATCH = 16, CHUNK_BYTES = 256 << 20 };
 
 /* Float32 in another order of computation differs by 1e-6; anything near this is a fault of the file. */
 static const double difference_limit = 1e-3;
 
-static const char *const format_names[PHASE_FORMATS] = {[PHASE_KERAS] = "keras", [PHASE_SAFETENSORS] = "safetensors"};
+static const char *const format_names[PHASE_FORMATS] = {
+	[PHASE_KERAS] = "keras", [PHASE_SAFETENSORS] = "safetensors", [PHASE_ONNX] = "onnx"};
 
 const char *phase_format_name(phase_format format)
 {
@@ -61,6 +64,55 @@ static bm_status predict_again(const gate *g, const char *file, bm_error *err)
 	if (status == BM_OK)
 		status = predict(g, &again, g->after, err);
 	model_free(&again);
+	return status;
+}
+
+/* The validation images as bytes, [count][size][size][channels]. */
+static bm_status make_pixels(const gate *g, size_t first, size_t count, uint8_t *pixels, float *floats, bm_error *err)
+{
+	const model_options *o = &g->m->options;
+	size_t values = (size_t)o->image_size * (size_t)o->image_size * (size_t)o->channels;
+	size_t side = (size_t)g->c->pack.side;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *from = g->c->pack.images + g->indices[first + i] * side * side;
+		bm_status status = data_image_to_floats(from, g->c->pack.side, o->image_size, o->channels, floats, err);
+		if (status != BM_OK)
+			return status;
+		for (size_t k = 0; k < values; k++)
+			pixels[i * values + k] = (uint8_t)lrintf(floats[k] * 255);
+	}
+	return BM_OK;
+}
+
+/* In pieces: onnxruntime gets the images of one through memory. */
+static bm_status run_onnx(const gate *g, const char *file, char version[64], bm_error *err)
+{
+	const model_options *o = &g->m->options;
+	size_t values = (size_t)o->image_size * (size_t)o->image_size * (size_t)o->channels;
+	size_t most = CHUNK_BYTES / values ? CHUNK_BYTES / values : 1;
+	if (most > g->count)
+		most = g->count;
+	uint8_t *pixels = base_malloc(most, values, "the images", err);
+	float *floats = base_malloc(values, sizeof *floats, "an image", err);
+	bm_status status = pixels && floats ? BM_OK : BM_ERR_MEMORY;
+	for (size_t done = 0; done < g->count && status == BM_OK;) {
+		size_t count = g->count - done < most ? g->count - done : most;
+		phase_onnx_job job = {.file = file,
+				      .images = pixels,
+				      .count = count,
+				      .side = o->image_size,
+				      .channels = o->channels,
+				      .classes = o->classes,
+				      .threads = g->c->threads,
+				      .probabilities = g->after + done * (size_t)o->classes};
+		status = make_pixels(g, done, count, pixels, floats, err);
+		if (status == BM_OK)
+			status = phase_onnxruntime(&job, &g->c->observer, err);
+		memcpy(version, job.version, sizeof job.version);
+		done += count;
+	}
+	base_free(pixels);
+	base_free(floats);
 	return status;
 }
 
@@ -124,8 +176,10 @@ static bm_status unchecked(phase_context *c, const char *why)
 	return BM_OK;
 }
 
-static bm_status check_file(phase_context *c, const model *m, const char *file, bm_error *err)
+static bm_status check_file(phase_context *c, const phase_export_options *o, const model *m, const char *file,
+			    bm_error *err)
 {
+	char checker[64] = "brainmri's own reader";
 	gate g = {.c = c, .m = m};
 	bm_status status;
 	if (!c->folder)
@@ -145,9 +199,11 @@ static bm_status check_file(phase_context *c, const model *m, const char *file, 
 	g.after = base_calloc(g.count * (size_t)m->options.classes, sizeof *g.after, "the probabilities", err);
 	status = g.before && g.after ? predict(&g, m, g.before, err) : BM_ERR_MEMORY;
 	if (status == BM_OK)
-		status = predict_again(&g, file, err);
+		status = o->format == PHASE_ONNX ? run_onnx(&g, file, checker, err) : predict_again(&g, file, err);
 	if (status == BM_OK)
-		status = compare(&g, "brainmri's own reader", err);
+		status = compare(&g, checker, err);
+	else if (status == BM_ERR_UNSUPPORTED)
+		status = unchecked(c, err ? err->message : "there is no runtime");
 	base_free(g.before);
 	base_free(g.after);
 	return status;
@@ -155,7 +211,10 @@ static bm_status check_file(phase_context *c, const model *m, const char *file, 
 
 static bm_status write_file(const phase_export_options *o, const model *m, const char *file, bm_error *err)
 {
-	return o->format == PHASE_KERAS ? model_save(m, file, err) : model_save_safetensors(m, file, err);
+	if (o->format == PHASE_KERAS)
+		return model_save(m, file, err);
+	return o->format == PHASE_ONNX ? model_save_onnx(m, o->pixels, file, err)
+				       : model_save_safetensors(m, file, err);
 }
 
 /* The model that is exported, for images of the size that it was last trained at. */
@@ -212,7 +271,7 @@ bm_status phase_export(phase_context *c, const phase_export_options *o, bm_error
 	}
 	status = write_file(o, &m, part.data, err);
 	if (status == BM_OK)
-		status = check_file(c, &m, part.data, err);
+		status = check_file(c, o, &m, part.data, err);
 	if (status == BM_OK && (stat(part.data, &info) != 0 || rename(part.data, o->out) != 0))
 		status = base_fail(err, BM_ERR_IO, "cannot write '%s': %s", o->out, strerror(errno));
 	if (status == BM_OK) {

@@ -4,18 +4,19 @@
 
 #include "phases/context.h"
 
-typedef enum phase_format { PHASE_KERAS, PHASE_SAFETENSORS, PHASE_FORMATS } phase_format;
-const char *phase_format_name(phase_format format); /* "keras", "safetensors" */
+typedef enum phase_format { PHASE_KERAS, PHASE_SAFETENSORS, PHASE_ONNX, PHASE_FORMATS } phase_format;
+const char *phase_format_name(phase_format format); /* "keras", "safetensors", "onnx" */
 bool phase_format_parse(const char *text, phase_format *format);
 
 typedef struct phase_export_options {
 	const char *model; /* file; NULL: the run's best model */
 	phase_format format;
+	model_pixels pixels; /* of ONNX: what the graph takes */
 	const char *out;
 } phase_export_options;
 
-/* With a run folder (context->folder) the exported file is read back by the runtime that will use it, where there is one, and run on the
- * validation images: BM_ERR_NUMERIC, and no file, when it answers otherwise than the model. Says what it did through
+/* With a run folder (context->folder) the exported file is run on the validation images, by onnxruntime where it is found or by this program's
+ * own reader: BM_ERR_NUMERIC, and no file, when it answers otherwise than the model. Says what it did through
  * context->observer and in context->json. */
 bm_status phase_export(phase_context *context, const phase_export_options *options, bm_error *err);
 

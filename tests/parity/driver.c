@@ -380,6 +380,8 @@ int main(int argc, char **argv)
 		{"take", "MODEL WEIGHTS OUT", command_take},
 		{"counts", "MODEL LAST", command_counts},
 		{"optimizer", "FOLDER", command_optimizer},
+		{"start", "WEIGHTS OUT.keras SIZE HEAD CLASSES", command_start},
+		{"export", "MODEL OUT safetensors|uint8|float32", command_export},
 		{"steps", "MODEL FOLDER", command_steps},
 	};
 

@@ -31,5 +31,8 @@ void driver_no_dropout(nn_graph *graph);
 /* commands that need src/train: driver_train.c */
 int command_optimizer(int argc, char **argv);
 int command_steps(int argc, char **argv);
+/* commands about files of other libraries: driver_files.c */
+int command_start(int argc, char **argv);
+int command_export(int argc, char **argv);
 
 #endif

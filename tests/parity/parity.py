@@ -86,7 +86,7 @@ def driver(*arguments, expect=0):
     done = subprocess.run([DRIVER, *map(str, arguments)], capture_output=True, text=True, timeout=240)
     if done.returncode != expect:
         raise RuntimeError(f"driver {arguments}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return done.stdout if expect == 0 else done.stderr
 
 
 def flat(weights):
