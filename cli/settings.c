@@ -82,15 +82,13 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 		return BM_OK;
 	if (strcmp(file, "none") == 0)
 		return run_config_set(&config->weights, NULL, err);
-	if (strcmp(file, "imagenet") == 0 && !base_is_file(file))
-		return base_fail(
-			err, BM_ERR_UNSUPPORTED,
-			"--weights imagenet: this version cannot fetch the ImageNet weights; train from nothing with "
-			"--plan scratch, or name a file that brainmri or Keras wrote: --weights FILE");
+	if (strcmp(file, "imagenet") == 0) /* fetched when the network is made */
+		return run_config_set(&config->weights, file, err);
 	if (!base_is_file(file))
-		return base_fail(
-			err, BM_ERR_NOT_FOUND,
-			"--weights: there is no file '%s'; it takes none or a .keras, .h5 or .safetensors file", file);
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "--weights: there is no file '%s'; it takes none, imagenet or a .keras, .h5 or "
+				 ".safetensors file",
+				 file);
 	bm_status status = run_config_set_path(&config->weights, file, err);
 	model_options options;
 	if (status == BM_OK)

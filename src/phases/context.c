@@ -198,6 +198,7 @@ void phase_context_free(phase_context *c)
 	if (c->log)
 		fclose(c->log);
 	base_free(c->folder);
+	base_free(c->weights);
 	base_free(c->figures);
 	pthread_mutex_destroy(&c->lock);
 	*c = (phase_context){0};

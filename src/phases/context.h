@@ -43,6 +43,7 @@ typedef struct phase_context {
 	bool have_pack;
 	data_split split;
 	bool have_split;
+	char *weights; /* file of config.weights; NULL: not needed yet, or none */
 	model network;
 	bool have_network;
 	train_history history;
@@ -95,7 +96,9 @@ bm_status phase_note_made(phase_context *context, const char *phase, bm_error *e
 bm_status phase_check_made(phase_context *context, const char *phase, bm_error *err);
 /* Warns of the first results in the run folder that do not hold any more. */
 void phase_warn_stale(phase_context *context);
-/* The untrained network of phase 7: from config.weights or random. */
+/* The file of config.weights in context->weights, "imagenet" fetched; NULL there for none. */
+bm_status phase_need_weights(phase_context *context, bm_error *err);
+/* The untrained network of phase 7, random; built as the file of config.weights wants it. */
 bm_status phase_need_network(phase_context *context, bm_error *err);
 /* What phase 2 says of it, in two parts: lines into text, and the rest into the JSON. */
 bm_status phase_cluster_spark(phase_context *context, base_text *text, bm_error *err);

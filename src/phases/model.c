@@ -107,7 +107,7 @@ static bm_status weights(phase_context *c, bm_error *err)
 		return BM_OK;
 	}
 	bool head_taken = false;
-	bm_status status = model_load_weights(&c->network, c->config.weights, &head_taken, err);
+	bm_status status = model_load_weights(&c->network, c->weights, &head_taken, err);
 	if (status != BM_OK)
 		return status;
 	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights,

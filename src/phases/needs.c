@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/imagenet.h"
 #include "phases/context.h"
 
 /* BM_ERR_NOT_FOUND with the command that makes `name`, unless it is there. *path: base_free. */
@@ -145,6 +146,23 @@ static bm_status class_names(phase_context *c, int *count, char ***names, bm_err
 	return BM_OK;
 }
 
+bm_status phase_need_weights(phase_context *c, bm_error *err)
+{
+	if (c->weights || !c->config.weights)
+		return BM_OK;
+	if (strcmp(c->config.weights, "imagenet") == 0) {
+		if (c->config.width != 1)
+			return base_fail(
+				err, BM_ERR_USAGE,
+				"the ImageNet weights are of a network of width 1, not %g: leave --width away, or "
+				"--weights imagenet",
+				c->config.width);
+		return model_fetch_imagenet(&c->observer, &c->weights, err);
+	}
+	c->weights = base_strdup(c->config.weights, err);
+	return c->weights ? BM_OK : BM_ERR_MEMORY;
+}
+
 bm_status phase_need_network(phase_context *c, bm_error *err)
 {
 	if (c->have_network)
@@ -159,9 +177,12 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 				 .channels = 3,
 				 .head = c->config.head,
 				 .classes = count};
-	if (c->config.weights) {
+	status = phase_need_weights(c, err);
+	if (status != BM_OK)
+		return status;
+	if (c->weights) {
 		model_options theirs;
-		status = model_peek(c->config.weights, &theirs, err);
+		status = model_peek(c->weights, &theirs, err);
 		if (status != BM_OK)
 			return status;
 		options.variant = theirs.variant;

@@ -44,16 +44,15 @@ bm_status phase_run(phase_context *context, const phase_entry *entry, bm_error *
 
 bm_status phase_run_all(phase_context *context, bm_error *err)
 {
-	for (size_t i = 0; i < PHASE_ENTRIES; i++) {
+	bm_status status = phase_need_weights(context, err); /* to fail now, not after an hour of preprocessing */
+	for (size_t i = 0; i < PHASE_ENTRIES && status == BM_OK; i++) {
 		if (phase_entries[i].function == phase_benchmark && !context->config.benchmark)
 			continue;
-		bm_status status = base_check_cancel(&context->observer, err);
+		status = base_check_cancel(&context->observer, err);
 		if (status == BM_OK)
 			status = phase_run(context, &phase_entries[i], err);
-		if (status != BM_OK)
-			return status;
-		if (i + 1 < PHASE_ENTRIES)
+		if (status == BM_OK && i + 1 < PHASE_ENTRIES)
 			base_result(context->outer, "%s", "");
 	}
-	return BM_OK;
+	return status;
 }

@@ -43,8 +43,8 @@ static bm_status prepare(phase_context *c, bm_error *err)
 	if (status != BM_OK || c->have_network)
 		return status;
 	status = phase_need_network(c, err);
-	if (status == BM_OK && c->config.weights)
-		status = model_load_weights(&c->network, c->config.weights, &head_taken, err);
+	if (status == BM_OK && c->weights)
+		status = model_load_weights(&c->network, c->weights, &head_taken, err);
 	return status;
 }
 

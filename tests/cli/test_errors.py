@@ -103,8 +103,18 @@ class Errors(Case):
 
     def test_models_that_are_none(self):
         self.fails("predict", "data/glioma/phantom_000000.jpg", "x.jpg", says=["phantom_000000.jpg"])
-        self.fails("run", "data", "--out", "w", "--weights", "imagenet", says=["--plan scratch"])
+        (self.folder / "letter").write_text("no weights at all")
+        self.fails("run", "data", "--out", "w", "--weights", "letter", says=["letter"])
         self.fails("run", "data", "--out", "w", "--weights", "data/glioma/phantom_000000.jpg", *SMALL)
+
+    def test_imagenet_without_a_network(self):
+        environment = {**os.environ, "BRAINMRI_IMAGENET_URL": "http://127.0.0.1:1/weights.h5", "XDG_CACHE_HOME": str(self.folder / "cache")}
+        done = self.call("run", "data", "--out", "imagenet", "--weights", "imagenet", code=1, env=environment)
+        for said in ("http://127.0.0.1:1/weights.h5", str(self.folder / "cache/brainmri/weights/resnet50"), "--weights none"):
+            self.assertIn(said, done.stderr)
+        self.assertFalse(list((self.folder / "cache").glob("**/*.part")))
+        done = self.call("run", "data", "--out", "half", "--weights", "imagenet", "--width", ".5", code=2, env=environment)
+        self.assertIn("--width", done.stderr)
 
     def test_phantoms_are_not_mixed(self):
         self.fails("phantom", "data", "--count", "5", code=2, says=["another count"])
