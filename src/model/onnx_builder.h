@@ -3,7 +3,7 @@
 #define MODEL_ONNX_BUILDER_H
 
 #include "base/error.h"
-#include "onnx.pb-c.h"
+#include <onnx.pb-c.h>
 
 typedef struct model_onnx {
 	bm_error *err;
