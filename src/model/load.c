@@ -48,10 +48,19 @@ static void list_add(list *l, const char *format, ...)
 	base_text_add(&l->text, "%s%s", l->shown++ ? "; " : "", item);
 }
 
+/* "conv1_conv/kernel (layers/conv2d/vars/0)". */
+static const char *name_text(const model_binding *b, char *text, size_t size)
+{
+	bool both = b->array.name[0] && strcmp(b->label, b->array.name) != 0;
+
+	snprintf(text, size, "%s%s%s%s", b->label, both ? " (" : "", both ? b->array.name : "", both ? ")" : "");
+	return text;
+}
+
 /* Finds weights [first, end) in the file and puts what is wrong with them on the list; marks what was found as used. */
 static int bind(model_binding *all, int first, int end, const model_source *file, bool *used, list *problems)
 {
-	char has[64], needs[64];
+	char has[64], needs[64], name[320];
 	int wrong = 0;
 
 	for (int i = first; i < end; i++) {
@@ -61,17 +70,14 @@ static int bind(model_binding *all, int first, int end, const model_source *file
 		b->found = b->array.name[0] ? model_source_find(file, b->array.name) : -1;
 		if (b->found < 0) {
 			wrong++;
-			if (strcmp(b->label, b->array.name) == 0)
-				list_add(problems, "missing %s", b->label);
-			else
-				list_add(problems, "missing %s (%s)", b->label, b->array.name);
+			list_add(problems, "missing %s", name_text(b, name, sizeof(name)));
 			continue;
 		}
 		used[b->found] = true;
 		found = model_source_get(file, b->found);
 		if (!same_shape(found, &b->array)) {
 			wrong++;
-			list_add(problems, "%s (%s) is %s, must be %s", b->label, b->array.name,
+			list_add(problems, "%s is %s, must be %s", name_text(b, name, sizeof(name)),
 				 shape_text(found, has, sizeof(has)), shape_text(&b->array, needs, sizeof(needs)));
 		}
 	}

@@ -57,7 +57,7 @@ void model_free(model *m); /* safe on a zeroed model */
 /* Sets the layers' trainable flags; `last` counts base layers from the end as Keras lists them (MODEL_LAST_LAYERS). */
 void model_set_trainable(model *m, model_part part, int last);
 
-/* Keras' summary table: name (type), output shape, parameters, connected to; then the totals. */
+/* Keras' summary table, line by line as Keras prints it 108 columns wide. */
 void model_summary(const model *m, base_text *text);
 
 /* ---- files ---- */

@@ -89,15 +89,30 @@ static bm_status open_archive(model_source *s, bool weights, bm_error *err)
 	return status;
 }
 
+/* A bias of any convolution: torchvision's ResNet-50 has none, that of Keras has one everywhere. */
+static bool has_biases(const model_source *s)
+{
+	for (int i = 0; i < model_source_count(s); i++) {
+		const char *name = model_source_get(s, i)->name, *end;
+
+		if (s->naming == MODEL_NAMING_KERAS && strncmp(name, "layers/conv2d", 13) == 0) {
+			end = strrchr(name, '/');
+			if (end && strcmp(end, "/1") == 0)
+				return true;
+		}
+		end = s->naming == MODEL_NAMING_LAYERS ? strstr(name, "_conv/bias") : NULL;
+		if (end && strcmp(end, "_conv/bias") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What arrays alone tell: width, channels, and by the biases whose ResNet-50 it is. */
 static void describe_arrays(model_source *s)
 {
 	static const char *const kernels[] = {[MODEL_NAMING_KERAS] = "layers/conv2d/vars/0",
 					      [MODEL_NAMING_LAYERS] = "conv1_conv/kernel",
-					      [MODEL_NAMING_TORCH] = "conv1.weight"},
-				 *const biases[] = {[MODEL_NAMING_KERAS] = "layers/conv2d/vars/1",
-						    [MODEL_NAMING_LAYERS] = "conv1_conv/bias",
-						    [MODEL_NAMING_TORCH] = "conv1.bias"};
+					      [MODEL_NAMING_TORCH] = "conv1.weight"};
 	model_options *o = &s->description.options;
 	bool torch = s->naming == MODEL_NAMING_TORCH;
 	int index = model_source_find(s, kernels[s->naming]);
@@ -107,7 +122,7 @@ static void describe_arrays(model_source *s)
 		return; /* what is missing is said when weights are taken */
 	o->width = kernel->shape[torch ? 0 : 3] / 64.0;
 	o->channels = kernel->shape[torch ? 1 : 2];
-	o->variant = model_source_find(s, biases[s->naming]) < 0 ? MODEL_V1_5 : MODEL_V1;
+	o->variant = has_biases(s) ? MODEL_V1 : MODEL_V1_5;
 	for (int c = 0; torch && c < 3; c++) {
 		o->input.rescaled = true;
 		o->input.scale[c] = 1 / torch_deviation[c];

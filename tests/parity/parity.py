@@ -147,6 +147,22 @@ def trainable_weights(model):
     return [(layer, v) for layer, v in ordered_weights(model) if layer.trainable and not is_statistic(v)]
 
 
+def same_summary(name, path, model, last=-1):
+    """Our summary of a file against the one that Keras prints for its model, both with the same layers trainable."""
+    lines = []
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "200"  # room for all of Keras' 108
+    model.summary(print_fn=lines.append)
+    del os.environ["COLUMNS"]
+    if columns:
+        os.environ["COLUMNS"] = columns
+    theirs = "\n".join(lines).rstrip().split("\n")
+    ours = driver("counts", path, last).rstrip().split("\n")[1:]
+    check(f"summary, {name}: {len(theirs)} lines", len(ours) == len(theirs) > 400, len(ours))
+    for number, (a, b) in enumerate(zip(ours, theirs), 1):
+        check(f"summary, {name}: line {number}", a == b, f"\n{a}\n{b}")
+
+
 def without_softmax(model):
     """The model's logits: the same layers, the last activation left out."""
     model.layers[-1].activation = keras.activations.linear
