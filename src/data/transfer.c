@@ -329,7 +329,7 @@ bm_status data_transfer(storage *from, storage *to, const data_transfer_options 
 	if (j.staging) {
 		bm_error ignored;
 		bm_status removed = storage_remove(to, j.staging, true, NULL, &ignored);
-		if (removed != BM_OK && status == BM_OK)
+		if (removed != BM_OK)
 			base_warning(observer, "%s", ignored.message);
 	}
 	*stats = (data_transfer_stats){.files = files.count,
