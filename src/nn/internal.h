@@ -225,22 +225,23 @@ void nn_global_average(const nn_view *view, int channels, const float *x, float 
 void nn_global_average_gradient(const nn_view *view, int channels, const float *dy, float *dx);
 
 /* Per channel [padded]. */
-void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *variance);
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale,
-		       const float *shift, bool relu, float *y);
+void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *rest,
+			   float *variance);
+void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
+		       const float *scale, const float *shift, bool relu, float *y);
 typedef struct nn_norm_gradient {
 	const float *x;	      /* the batch norm's input */
 	const float *g1, *g2; /* d loss / d output: one or two summands (g2 may be NULL) */
 	const float *out;     /* output; needed when the ReLU is behind an addition, else NULL */
 	bool relu;
-	const float *scale, *shift, *mean; /* y = x * scale + shift before the ReLU */
+	const float *scale, *shift, *mean; /* y = (x - mean) * scale + shift before the ReLU */
 	float *dz;			   /* gradient behind the ReLU; may be g1 */
 } nn_norm_gradient;
 /* Writes dz, and sums[channel] = sum of dz, products[channel] = sum of dz * (x - mean). */
 void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products);
-/* dx = dz * a + x * b + c, per channel; x and dx may be the same as dz. */
-void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *a, const float *b, const float *c,
-		   float *dx);
+/* dx = dz * a + (x - mean) * b + c, per channel; x and dx may be the same as dz. */
+void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
+		   const float *b, const float *c, float *dx);
 size_t nn_partial_doubles(const nn_view *view); /* that `partial` needs */
 
 #endif

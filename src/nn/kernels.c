@@ -9,13 +9,13 @@
 typedef struct row_kernels {
 	void (*statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum,
 			   double *square);
-	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *scale,
-		       const float *shift, int relu);
+	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *mean,
+		       const float *scale, const float *shift, int relu);
 	void (*reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
 		       size_t stride, int mode, const float *scale, const float *shift, const float *mean, double *sum,
 		       double *product);
-	void (*apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *a,
-		      const float *b, const float *c);
+	void (*apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *mean,
+		      const float *a, const float *b, const float *c);
 	void (*scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a);
 } row_kernels;
 
@@ -88,7 +88,8 @@ static void combine(const nn_view *view, const double *partial, int block, doubl
 	}
 }
 
-void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *variance)
+void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *rest,
+			   float *variance)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int b = 0; b < view->blocks; b++) {
@@ -114,15 +115,16 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 		for (int l = 0; l < view->lanes; l++) {
 			size_t c = (size_t)b * (size_t)view->lanes + (size_t)l;
 			double offset = sum[l] / count, spread = square[l] / count - offset * offset;
-			mean[c] = l < lanes ? (float)((double)x[(size_t)b * view->block_stride + (size_t)l] + offset)
-					    : 0.0f;
+			double exact = l < lanes ? (double)x[(size_t)b * view->block_stride + (size_t)l] + offset : 0.0;
+			mean[c] = (float)exact;
+			rest[c] = (float)(exact - (double)mean[c]);
 			variance[c] = l < lanes && spread > 0.0 ? (float)spread : 0.0f;
 		}
 	}
 }
 
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *scale,
-		       const float *shift, bool relu, float *y)
+void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
+		       const float *scale, const float *shift, bool relu, float *y)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -133,7 +135,7 @@ void nn_channel_affine(const nn_view *view, const float *x, const float *residua
 			size_t c = (size_t)b * (size_t)view->lanes;
 			for (int l = 0; l < lanes; l += step)
 				k->affine(x + at + l, residual ? residual + at + l : NULL, y + at + l, view->inner,
-					  view->inner_stride, scale + c + l, shift + c + l, relu);
+					  view->inner_stride, mean + c + l, scale + c + l, shift + c + l, relu);
 		}
 	}
 }
@@ -168,8 +170,8 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 	}
 }
 
-void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *a, const float *b, const float *c,
-		   float *dx)
+void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
+		   const float *b, const float *c, float *dx)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -181,7 +183,7 @@ void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const f
 			for (int l = 0; l < lanes; l += step) {
 				if (x != NULL)
 					k->apply(dz + at + l, x + at + l, dx + at + l, view->inner, view->inner_stride,
-						 a + ch + l, b + ch + l, c + ch + l);
+						 mean + ch + l, a + ch + l, b + ch + l, c + ch + l);
 				else
 					k->scale(dz + at + l, dx + at + l, view->inner, view->inner_stride, a + ch + l);
 			}

@@ -46,26 +46,26 @@ BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_
 }
 
 BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
-					 const float *scale, const float *shift, int relu)
+					 const float *mean, const float *scale, const float *shift, int relu)
 {
-	VEC a = LOAD(scale), b = LOAD(shift), zero = {0};
+	VEC m = LOAD(mean), a = LOAD(scale), b = LOAD(shift), zero = {0};
 	if (residual != NULL) {
 		for (size_t i = 0; i < inner; i++) {
-			VEC v = LOAD(x + i * stride) * a + b + LOAD(residual + i * stride);
+			VEC v = (LOAD(x + i * stride) - m) * a + b + LOAD(residual + i * stride);
 			STORE(y + i * stride, relu ? POSITIVE(v) : v);
 		}
 	} else if (relu) {
 		for (size_t i = 0; i < inner; i++) {
-			VEC v = LOAD(x + i * stride) * a + b;
+			VEC v = (LOAD(x + i * stride) - m) * a + b;
 			STORE(y + i * stride, POSITIVE(v));
 		}
 	} else {
 		for (size_t i = 0; i < inner; i++)
-			STORE(y + i * stride, LOAD(x + i * stride) * a + b);
+			STORE(y + i * stride, (LOAD(x + i * stride) - m) * a + b);
 	}
 }
 
-/* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by x * scale + shift, 2 by out. */
+/* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by (x - mean) * scale + shift, 2 by out. */
 BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz,
 					 size_t inner, size_t stride, int mode, const float *scale, const float *shift,
 					 const float *mean, double *sum, double *product)
@@ -75,7 +75,7 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 		size_t end = begin + RUN < inner ? begin + RUN : inner;
 		VEC s = {0}, p = {0};
 		for (size_t i = begin; i < end; i++) {
-			VEC v = LOAD(x + i * stride), g = LOAD(g1 + i * stride);
+			VEC v = LOAD(x + i * stride) - m, g = LOAD(g1 + i * stride);
 			if (g2 != NULL)
 				g += LOAD(g2 + i * stride);
 			if (mode == 1)
@@ -85,7 +85,7 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 			if (mode != 0 || g2 != NULL || dz != g1)
 				STORE(dz + i * stride, g);
 			s += g;
-			p += g * (v - m);
+			p += g * v;
 		}
 		for (int l = 0; l < LANES; l++) {
 			sum[l] += (double)s[l];
@@ -95,11 +95,11 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 }
 
 BASE_CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
-					const float *a, const float *b, const float *c)
+					const float *mean, const float *a, const float *b, const float *c)
 {
-	VEC va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
+	VEC m = LOAD(mean), va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
 	for (size_t i = 0; i < inner; i++)
-		STORE(dx + i * stride, LOAD(dz + i * stride) * va + (LOAD(x + i * stride) * vb + vc));
+		STORE(dx + i * stride, LOAD(dz + i * stride) * va + ((LOAD(x + i * stride) - m) * vb + vc));
 }
 
 BASE_CLONES static void NAME(row_scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a)

@@ -25,6 +25,7 @@ typedef struct fixture {
 	double *images_exact, *factors;
 	double tolerance; /* of gradients; a deep network has ReLUs so near 0 that f32 decides otherwise than the reference */
 	int threads;
+	float middle; /* of the images' values */
 } fixture;
 
 #define check_ok(call)                                           \
@@ -54,7 +55,7 @@ static void set_up(fixture *f, int size, int channels)
 	f->factors = malloc(f->output_count * sizeof(double));
 	base_random random = base_random_make(9, 9);
 	for (size_t i = 0; i < f->image_count; i++)
-		f->images_exact[i] = (double)(f->images[i] = base_random_range(&random, -1.0f, 1.0f));
+		f->images_exact[i] = (double)(f->images[i] = f->middle + base_random_range(&random, -1.0f, 1.0f));
 	for (size_t i = 0; i < f->output_count; i++)
 		f->factors[i] = (double)(f->gradient[i] = base_random_range(&random, -1.0f, 1.0f));
 }
@@ -330,6 +331,15 @@ static void norm_first(void **state)
 	check_graph(&f, 6, 5);
 }
 
+/* What the mean is to the deviation must not be lost of what is left without it. */
+static void norm_far_from_zero(void **state)
+{
+	(void)state;
+	fixture f = {.middle = 2000.0f};
+	ref_conv(&f.graph, ref_norm(&f.graph, ref_input(&f.graph)), 8, 1, 1, 0);
+	check_graph(&f, 9, 3);
+}
+
 static void pools(void **state)
 {
 	(void)state;
@@ -480,6 +490,7 @@ int main(void)
 		cmocka_unit_test(norm_plain),
 		cmocka_unit_test(norm_relu),
 		cmocka_unit_test(norm_first),
+		cmocka_unit_test(norm_far_from_zero),
 		cmocka_unit_test(pools),
 		cmocka_unit_test(padded_pools),
 		cmocka_unit_test(additions),

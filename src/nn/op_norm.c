@@ -11,7 +11,8 @@ typedef struct norm_state {
 	/* in the store, [channels padded] */
 	size_t gamma, beta, moving_mean, moving_variance, gamma_gradient, beta_gradient;
 	size_t mean, deviation;		/* that the last training pass used; 1 / sqrt(variance + epsilon) */
-	size_t scale, shift;		/* y = x * scale + shift in the last pass */
+	size_t rest;			/* of the mean, behind its f32 */
+	size_t scale, shift;		/* y = (x - mean) * scale + shift in the last pass */
 	size_t sums, products, a, b, c; /* of the backward pass */
 	size_t partial;			/* doubles */
 	int target;			/* buffer that gets d loss / d input; -1: not wanted */
@@ -47,6 +48,7 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->moving_mean = nn_store_add(network, bytes);
 	s->moving_variance = nn_store_add(network, bytes);
 	s->mean = nn_store_add(network, bytes);
+	s->rest = nn_store_add(network, bytes);
 	s->deviation = nn_store_add(network, bytes);
 	s->scale = nn_store_add(network, bytes);
 	s->shift = nn_store_add(network, bytes);
@@ -91,18 +93,21 @@ static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *er
 	return nn_gradient_target(network, op, op->input, &s->target, &s->extra, err);
 }
 
-/* Statistics of this pass -> scale and shift. */
+/* Statistics of this pass -> scale and shift. The mean is taken off x first: where it is much larger than the deviation, one rounding of
+ * x * scale + (beta - mean * scale) moves the whole channel, and in the backward pass a sum over the channel then does not vanish. What the
+ * mean loses in f32 is made up for. */
 static void prepare(nn_network *network, const nn_op *op, const norm_state *s, const float *x)
 {
 	const nn_layer *layer = nn_op_layer(network, op->norm);
-	float *mean = nn_store_data(network, s->mean), *deviation = nn_store_data(network, s->deviation);
+	float *mean = nn_store_data(network, s->mean), *rest = nn_store_data(network, s->rest);
+	float *deviation = nn_store_data(network, s->deviation);
 	float *moving_mean = nn_store_data(network, s->moving_mean);
 	float *moving_variance = nn_store_data(network, s->moving_variance);
 	const float *gamma = nn_store_data(network, s->gamma), *beta = nn_store_data(network, s->beta);
 	float *scale = nn_store_data(network, s->scale), *shift = nn_store_data(network, s->shift);
 	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
 	if (network->training && s->batch_statistics) {
-		nn_channel_statistics(&s->view, x, (double *)nn_store_data(network, s->partial), mean, deviation);
+		nn_channel_statistics(&s->view, x, (double *)nn_store_data(network, s->partial), mean, rest, deviation);
 		for (size_t i = 0; i < count; i++) {
 			moving_mean[i] = moving_mean[i] * layer->momentum + mean[i] * (1.0f - layer->momentum);
 			moving_variance[i] =
@@ -110,13 +115,14 @@ static void prepare(nn_network *network, const nn_op *op, const norm_state *s, c
 		}
 	} else {
 		memcpy(mean, moving_mean, bytes);
+		memset(rest, 0, bytes);
 		memcpy(deviation, moving_variance, bytes);
 	}
 	for (size_t i = 0; i < count; i++) {
 		double inverse = 1.0 / sqrt((double)deviation[i] + (double)layer->epsilon);
 		deviation[i] = (float)inverse;
 		scale[i] = (float)((double)gamma[i] * inverse);
-		shift[i] = (float)((double)beta[i] - (double)mean[i] * ((double)gamma[i] * inverse));
+		shift[i] = (float)((double)beta[i] - (double)rest[i] * (double)scale[i]);
 	}
 }
 
@@ -127,8 +133,8 @@ static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
 	const float *x = nn_data(network, op, op->input);
 	const float *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
 	prepare(network, op, s, x);
-	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->scale), nn_store_data(network, s->shift),
-			  op->relu >= 0, nn_data(network, op, op->output));
+	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->mean), nn_store_data(network, s->scale),
+			  nn_store_data(network, s->shift), op->relu >= 0, nn_data(network, op, op->output));
 	return BM_OK;
 }
 
@@ -141,7 +147,7 @@ static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
 	const nn_tensor *output = &network->tensors[op->output];
 	const float *x = nn_data(network, op, op->input);
 	const float *scale = nn_store_data(network, s->scale), *mean = nn_store_data(network, s->mean);
-	const float *deviation = nn_store_data(network, s->deviation);
+	const float *deviation = nn_store_data(network, s->deviation), *rest = nn_store_data(network, s->rest);
 	float *sums = nn_store_data(network, s->sums), *products = nn_store_data(network, s->products);
 	float *a = nn_store_data(network, s->a), *b = nn_store_data(network, s->b), *c = nn_store_data(network, s->c);
 	float *dz = nn_gradient(network, op->output);
@@ -158,11 +164,12 @@ static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
 		memcpy(nn_store_data(network, s->beta_gradient), sums, count * sizeof *sums);
 		double n = (double)output->batch * output->height * output->width;
 		for (size_t i = 0; i < count; i++) {
-			gamma_gradient[i] = products[i] * deviation[i];
-			double slope = -(double)scale[i] * deviation[i] * deviation[i] * products[i] / n;
+			double product = (double)products[i] - (double)sums[i] * (double)rest[i];
+			gamma_gradient[i] = (float)(product * (double)deviation[i]);
+			double slope = -(double)scale[i] * (double)deviation[i] * (double)deviation[i] * product / n;
 			a[i] = scale[i];
 			b[i] = (float)slope;
-			c[i] = (float)(-(double)scale[i] * sums[i] / n - slope * (double)mean[i]);
+			c[i] = (float)(-(double)scale[i] * sums[i] / n - slope * (double)rest[i]);
 		}
 	}
 	size_t floats = output->image_floats * (size_t)output->batch;
@@ -174,9 +181,9 @@ static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
 		return BM_OK;
 	float *dx = nn_buffer_data(network, s->target);
 	if (s->batch_statistics)
-		nn_norm_apply(&s->view, dz, x, a, b, c, dx);
+		nn_norm_apply(&s->view, dz, x, mean, a, b, c, dx);
 	else
-		nn_norm_apply(&s->view, dz, NULL, scale, NULL, NULL, dx);
+		nn_norm_apply(&s->view, dz, NULL, NULL, scale, NULL, NULL, dx);
 	nn_gradient_finish(network, op->input, s->target, s->extra);
 	return BM_OK;
 }
