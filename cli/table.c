@@ -65,8 +65,12 @@ const cli_command cli_commands[] = {
 	 -1, cli_predict},
 	{"bench", "RUN | DATA [--out RUN]", "phase 10: sequential against parallel preprocessing, with a projection",
 	 "", "brainmri bench runs/first", 1, 1, cli_bench},
-	{"report", "RUN", "phase 10: the list of artifacts, the summary and report.html, made anew", "",
-	 "brainmri report runs/first", 1, 1, cli_report},
+	{"report", "RUN...",
+	 "phase 10: the list of artifacts, the summary and report.html, made anew; of several runs, a comparison",
+	 "Several runs are put side by side: results, settings that differ, and whether what one gets right and the "
+	 "other does not is "
+	 "more than chance.",
+	 "brainmri report runs/first\nbrainmri report runs/first runs/second --out comparison.html", 1, -1, cli_report},
 	{"worker", "", "what Spark's tasks start: preprocesses what comes on standard input", "Not for use by hand.",
 	 "brainmri worker <requests >part", 0, 0, cli_worker},
 	{"export", "RUN|MODEL --to FORMAT --out FILE", "write a trained model for other programs",
@@ -151,6 +155,7 @@ const cli_option cli_options[] = {
 	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},
 	{CLI_SIZE, "size", 0, "N", "pixels a side, 32 to 1024 (256)", PHANTOM},
 
+	{CLI_REPORT_OUT, "out", 'o', "FILE", "with several runs: the page to write (comparison.html)", REPORT},
 	{CLI_TO, "to", 0, "FORMAT",
 	 "keras: Keras 3; safetensors: named arrays; onnx: the network from pixels to probabilities", EXPORT},
 	{CLI_PIXELS, "pixels", 0, "KIND", "what the ONNX network takes, from 0 to 255: uint8 or float32 (uint8)",

@@ -5,21 +5,25 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "brainmri/brainmri.h"
+#include "phases/page_data.h"
 #include "phases/phases.h"
+#include "report/chart.h"
 #include "report/html.h"
+#include "report/tables.h"
 
 #define PAGE_TEXT_LIMIT ((size_t)16 << 20)
 
 enum { PHASES = 10 };
 
-static const report_figure_ref explore_figures[] = {{"samples", "Sample images"}};
-static const report_figure_ref classes_figures[] = {{"class_distribution", "Class distribution"}};
-static const report_figure_ref train_figures[] = {{"training_history", "Loss and accuracy over the epochs"}};
+static const report_figure_ref explore_figures[] = {{"samples", "Sample images", NULL}};
+static const report_figure_ref classes_figures[] = {{"class_distribution", "Class distribution", NULL}};
+static const report_figure_ref train_figures[] = {{"training_history", "Loss and accuracy over the epochs", NULL}};
 static const report_figure_ref evaluate_figures[] = {
-	{"confusion_matrix", "Confusion matrix"},
-	{"roc_curves", "ROC curves"},
-	{"predictions", "Sample predictions: green correct, red incorrect"}};
-static const report_figure_ref artifacts_figures[] = {{"benchmark", "Preprocessing time by number of workers"}};
+	{"confusion_matrix", "Confusion matrix", NULL},
+	{"roc_curves", "ROC curves", NULL},
+	{"predictions", "Sample predictions: green correct, red incorrect", NULL}};
+static const report_figure_ref artifacts_figures[] = {{"benchmark", "Preprocessing time by number of workers", NULL}};
 
 static const struct {
 	const report_figure_ref *figures;
@@ -64,8 +68,8 @@ static bm_status phase_text(const phase_context *c, int number, base_text *text,
 }
 
 typedef struct answers {
-	report_answer items[6];
-	char values[6][96];
+	report_answer items[8];
+	char values[8][128];
 	size_t count;
 } answers;
 
@@ -89,9 +93,138 @@ static void collect(const phase_context *c, answers *a)
 	answer(a, "Macro F1", "%.3f", m->macro_f1);
 	answer(a, "Test loss", "%.3f", m->loss);
 	answer(a, "Mean AUC", "%.3f", m->mean_auc);
-	answer(a, "Training time", "%s, %zu epochs", base_format_seconds(c->history.seconds, seconds),
+	answer(a, "Training time", "%s (%zu epochs)", base_format_seconds(c->history.seconds, seconds),
 	       c->history.count);
-	answer(a, "Best model", "best_model_stage%d.keras, epoch %d", c->history.best_stage, c->history.best_epoch);
+	answer(a, "Best model", "stage %d, epoch %d (best_model_stage%d.keras)", c->history.best_stage,
+	       c->history.best_epoch, c->history.best_stage);
+}
+
+/* The answer in sentences. */
+static void lead(const phase_context *c, base_text *text)
+{
+	const evaluate_metrics *m = &c->metrics;
+	char a[64], b[64], seconds[32], images[32];
+	base_text_add(text, "%.1f %% of the %zu test images were classified right (95 %% interval: %.1f to %.1f %%).",
+		      100 * m->accuracy, m->count, 100 * m->accuracy_low, 100 * m->accuracy_high);
+	if (m->confused_a >= 0 && m->confused_b >= 0)
+		base_text_add(text, " Most often confused: %s taken for %s, %zu times, and %zu the other way.",
+			      report_class_title(c->pack.class_names[m->confused_a], a),
+			      report_class_title(c->pack.class_names[m->confused_b], b),
+			      m->confusion[m->confused_a][m->confused_b], m->confusion[m->confused_b][m->confused_a]);
+	if (m->best_class >= 0)
+		base_text_add(text, " Best told apart: %s.", report_class_title(c->pack.class_names[m->best_class], a));
+	base_text_add(text, " Training took %s: %zu epochs on %s images.",
+		      base_format_seconds(c->history.seconds, seconds), c->history.count,
+		      base_format_count((long long)c->split.count[DATA_TRAIN], images));
+}
+
+static void collect_facts(const phase_context *c, answers *a)
+{
+	char hash[33];
+	base_hash_text(c->pack.content, hash);
+	answer(a, "Program", "brainmri %s", BM_VERSION);
+	answer(a, "Seed", "%llu", (unsigned long long)c->config.seed);
+	answer(a, "Threads", c->config.threads ? "%d" : "%d (one for each core)", c->threads);
+	answer(a, "Split", "%s", run_config_split_name(c->config.split));
+	answer(a, "Plan", "%s", c->config.plan.name);
+	answer(a, "Hash of the data", "%s", hash);
+	answer(a, "Same bytes", "with the same data, seed, program and number of threads");
+}
+
+/* What the page shows of the run instead of gnuplot's pictures, and beside them. */
+typedef struct parts {
+	base_text samples, classes, history, confusion, roc, predictions; /* in a figure's place */
+	base_text split, mistakes;					  /* more of phases 6 and 9 */
+	report_figure_ref figures[16];
+} parts;
+
+static const char *markup_of(const parts *p, const char *figure)
+{
+	const struct {
+		const char *name;
+		const base_text *text;
+	} all[] = {{"samples", &p->samples},	      {"class_distribution", &p->classes},
+		   {"training_history", &p->history}, {"confusion_matrix", &p->confusion},
+		   {"roc_curves", &p->roc},	      {"predictions", &p->predictions}};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (strcmp(all[i].name, figure) == 0)
+			return base_text_string(all[i].text);
+	return NULL;
+}
+
+static void parts_free(parts *p)
+{
+	base_text *const all[] = {&p->samples, &p->classes,	&p->history, &p->confusion,
+				  &p->roc,     &p->predictions, &p->split,   &p->mistakes};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		base_text_free(all[i]);
+}
+
+static bm_status single_images(phase_context *c, parts *p, bm_error *err)
+{
+	page_predictions predictions;
+	bm_status status = phase_page_predictions(c, &predictions, err);
+	if (status == BM_ERR_NOT_FOUND || status == BM_ERR_FORMAT) {
+		base_warning(&c->observer, "the report shows no single test images: %s", err ? err->message : "");
+		return BM_OK;
+	}
+	if (status != BM_OK)
+		return status;
+	report_gallery_data(&p->confusion, &predictions.view);
+	status = report_gallery_mistakes(&p->mistakes, &predictions.view, err);
+	if (status == BM_OK)
+		status = phase_page_predicted(c, &predictions, &p->predictions, err);
+	phase_page_predictions_free(&predictions);
+	return status;
+}
+
+static bm_status make_parts(phase_context *c, parts *p, bm_error *err)
+{
+	const char *const *names = (const char *const *)c->pack.class_names;
+	size_t counts[DATA_CLASSES_MAX] = {0};
+	for (size_t i = 0; i < c->pack.count; i++)
+		counts[c->pack.labels[i]]++;
+	report_chart_classes(&p->classes, names, counts, c->pack.class_count);
+	report_chart_history(&p->history, &c->history);
+	report_chart_confusion(&p->confusion, &c->metrics, names);
+	report_chart_roc(&p->roc, &c->metrics, names);
+	bm_status status = phase_page_samples(c, &p->samples, err);
+	if (status == BM_OK)
+		status = phase_page_split(c, &p->split, err);
+	return status == BM_OK ? single_images(c, p, err) : status;
+}
+
+/* The run's config.json as it stands; NULL when it cannot be read. base_free. */
+static char *config_text(const phase_context *c)
+{
+	uint8_t *bytes = NULL;
+	size_t size = 0;
+	char *path = phase_path(c, "config.json", NULL);
+	if (path && base_file_read(path, PAGE_TEXT_LIMIT, &bytes, &size, NULL) != BM_OK)
+		bytes = NULL;
+	base_free(path);
+	return (char *)bytes;
+}
+
+static bm_status make_phases(const phase_context *c, parts *p, report_phase phases[PHASES], base_text texts[PHASES],
+			     bm_error *err)
+{
+	size_t used = 0;
+	for (int i = 0; i < PHASES; i++) {
+		const size_t count = i + 1 == 10 && !c->config.benchmark ? 0 : figures_of[i + 1].count;
+		phases[i] = (report_phase){.number = i + 1, .figures = &p->figures[used], .figure_count = count};
+		for (size_t k = 0; k < count; k++, used++) {
+			p->figures[used] = figures_of[i + 1].figures[k];
+			p->figures[used].markup = markup_of(p, p->figures[used].name);
+		}
+		bm_status status = phase_text(c, i + 1, &texts[i], &phases[i].title, err);
+		if (status != BM_OK)
+			return status;
+		phases[i].text = base_text_string(&texts[i]);
+	}
+	phases[5].markup = base_text_string(&p->split);
+	phases[8].markup = base_text_string(&p->mistakes);
+	return BM_OK;
 }
 
 bm_status phase_page(phase_context *c, bm_error *err)
@@ -103,10 +236,11 @@ bm_status phase_page(phase_context *c, bm_error *err)
 		"new patients.",
 		"Near-copies of an image stand on one side of the split.",
 		"The test images are those that chose the best epoch (--split guide): the figures are too high."};
-	base_text texts[PHASES] = {{0}}, data = {0}, repeat = {0};
+	base_text texts[PHASES] = {{0}}, data = {0}, repeat = {0}, answer_text = {0};
 	report_phase phases[PHASES] = {{0}};
-	answers a = {0};
-	char *path = NULL;
+	answers a = {0}, facts = {0};
+	parts p = {0};
+	char *path = NULL, *config = NULL;
 	bm_status status = phase_need_pack(c, err);
 	if (status == BM_OK)
 		status = phase_need_split(c, err);
@@ -116,29 +250,33 @@ bm_status phase_page(phase_context *c, bm_error *err)
 		status = phase_need_metrics(c, err);
 	if (status == BM_OK)
 		status = phase_check_made(c, "model", err);
-	for (int i = 0; i < PHASES && status == BM_OK; i++) {
-		phases[i].number = i + 1;
-		phases[i].figures = figures_of[i + 1].figures;
-		phases[i].figure_count = i + 1 == 10 && !c->config.benchmark ? 0 : figures_of[i + 1].count;
-		status = phase_text(c, i + 1, &texts[i], &phases[i].title, err);
-		phases[i].text = base_text_string(&texts[i]);
-	}
+	if (status == BM_OK)
+		status = make_parts(c, &p, err);
+	if (status == BM_OK)
+		status = make_phases(c, &p, phases, texts, err);
 	if (status != BM_OK)
 		goto done;
 	collect(c, &a);
+	collect_facts(c, &facts);
+	lead(c, &answer_text);
+	config = config_text(c);
 	base_text_add(&data, "%s: %zu images of %d classes (%zu train, %zu validation, %zu test)",
 		      c->config.data ? c->config.data : "?", c->pack.count, c->pack.class_count,
 		      c->split.count[DATA_TRAIN], c->split.count[DATA_VALIDATION], c->split.count[DATA_TEST]);
 	base_text_add(&repeat, "brainmri run --config '%s/config.json' --out NEW", c->folder);
 	report_page page = {.title = "Brain MRI Tumor Classification",
 			    .data = base_text_string(&data),
+			    .lead = base_text_string(&answer_text),
 			    .answers = a.items,
 			    .answer_count = a.count,
 			    .phases = phases,
 			    .phase_count = PHASES,
 			    .cautions = cautions,
 			    .caution_count = c->config.split == DATA_SPLIT_GUIDE ? 4 : 3,
-			    .repeat = base_text_string(&repeat)};
+			    .repeat = base_text_string(&repeat),
+			    .facts = facts.items,
+			    .fact_count = facts.count,
+			    .config = config};
 	path = phase_path(c, "report.html", err);
 	status = path ? report_write_html(&page, c->figures, path, err) : BM_ERR_MEMORY;
 	if (status != BM_OK)
@@ -149,9 +287,12 @@ bm_status phase_page(phase_context *c, bm_error *err)
 	phase_put_text(c, NULL, "report", path);
 done:
 	base_free(path);
+	base_free(config);
+	parts_free(&p);
 	for (int i = 0; i < PHASES; i++)
 		base_text_free(&texts[i]);
 	base_text_free(&data);
 	base_text_free(&repeat);
+	base_text_free(&answer_text);
 	return status;
 }
