@@ -79,6 +79,15 @@ preprocessing() {
 	done
 }
 
+# Both on one real cluster of two cores.
+cluster() {
+	local name rate
+	note "Preprocessing on a Spark cluster"
+	while read -r name rate; do
+		value "$name.cluster" "$rate"
+	done < <(scripts/bench-spark.sh "$build" "$data" "$rounds")
+}
+
 network() {
 	note "ResNet-50 with the guide's head, batch 16, 224 x 224, f32"
 	local i
@@ -142,12 +151,13 @@ else
 fi
 
 status=0
-startup && preprocessing && network && predict || status=1
+startup && preprocessing && cluster && network && predict || status=1
 
 {
 	echo "$(date -u +%F), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1); best of $rounds rounds; images/s"
 	printf '%-46s %10s %10s %9s %10s\n' "" brainmri other ratio goal
 	row "preprocessing / PySpark local[2], compute only" brainmri.preprocess pyspark.preprocess 8
+	row "preprocessing on Spark / PySpark, one cluster" brainmri.cluster pyspark.cluster 5
 	row "preprocessing / decoding alone (the limit)" brainmri.preprocess limit.decode 0.6
 	row "evaluate / PyTorch" brainmri.evaluate torch.evaluate 1
 	row "evaluate / Keras" brainmri.evaluate keras.evaluate 1

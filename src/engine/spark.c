@@ -117,8 +117,8 @@ static void add_number(base_text *to, uint64_t value, int size)
 }
 
 /* The list of images as spark/'s Preprocess reads it. indices: those that are wanted; NULL: all. */
-static bm_status write_list(engine_spark_job *job, const data_set *set, const size_t *indices, size_t count,
-			    bm_error *err)
+static bm_status write_list(engine_spark_job *job, const storage *s, const data_set *set, const size_t *indices,
+			    size_t count, bm_error *err)
 {
 	base_text list = {0};
 	bm_status status;
@@ -128,7 +128,9 @@ static bm_status write_list(engine_spark_job *job, const data_set *set, const si
 		size_t index = indices ? indices[i] : i;
 		const data_item *item = &set->items[index];
 		add_number(&list, index, 8);
-		add_number(&list, 0, 8); /* where it begins in its file */
+		uint64_t place = UINT64_MAX; /* a file of its own; else where its header begins in the pack */
+		(void)storage_pack_place(s, item->path, &place);
+		add_number(&list, place, 8);
 		add_number(&list, item->size, 8);
 		add_number(&list, item->hash.low, 8);
 		add_number(&list, item->hash.high, 8);
@@ -163,18 +165,11 @@ static bm_status prepare(engine_spark_job *job, storage *s, const data_set *set,
 			 const char *pack, bm_error *err)
 {
 	const char *url = storage_url(s);
-	size_t length = strlen(url);
 	storage_http_options options = {
 		.connect_timeout = 3, .idle_timeout = 15, .cancel = job->observer ? job->observer->cancel : NULL};
 	bm_status status = engine_spark_find(job->spark, &job->place, err);
 	if (status != BM_OK)
 		return status;
-	if ((is_local(url) && base_is_file(local_path(url))) || (length > 4 && strcmp(url + length - 4, ".zip") == 0))
-		return base_fail(err, BM_ERR_UNSUPPORTED,
-				 "Spark's tasks read folders of images, and '%s' is one file; name the folder that it "
-				 "was made from, or "
-				 "leave --master away",
-				 url);
 	job->data = is_local(url) ? absolute_url(local_path(url), err) : base_strdup(url, err);
 	if (!job->data)
 		return err ? err->status : BM_ERR_MEMORY;
@@ -182,7 +177,7 @@ static bm_status prepare(engine_spark_job *job, storage *s, const data_set *set,
 	if (status == BM_OK)
 		status = open_exchange(job, s, pack, err);
 	if (status == BM_OK)
-		status = write_list(job, set, indices, count, err);
+		status = write_list(job, s, set, indices, count, err);
 	if (status == BM_OK && job->place.rest[0])
 		status = lend(job, job->place.jar, "brainmri-spark.jar", 0644, err);
 	if (status == BM_OK && job->place.rest[0])
@@ -256,7 +251,11 @@ static bm_status run(engine_spark_job *job, engine_spark_stats *stats, bm_error 
 	if (status == BM_OK) {
 		snprintf(stats->application, sizeof stats->application, "%s", job->application);
 		snprintf(stats->ui, sizeof stats->ui, "%s", job->ui);
-		stats->failed_tasks = job->failed;
+		stats->failed_tasks = 0;
+		for (int i = 0; i < stats->task_count; i++)
+			stats->failed_tasks += stats->tasks[i].attempt;
+		if (stats->failed_tasks < job->failed)
+			stats->failed_tasks = job->failed;
 		stats->start_seconds = base_now() - job->begun - stats->run_seconds;
 	}
 	base_text_free(&why);

@@ -118,7 +118,8 @@ bm_status engine_spark_explain(const char *text, const engine_spark *spark, cons
 		return base_fail(err, k->status, "preprocessing on Spark (%s) failed: %s (%s)%s%s", spark->master,
 				 k->words, line, where, log ? log : "");
 	}
-	static const char *const signs[] = {"Caused by: ", "Exception: ", "Exception in thread", "ERROR", "Error: "};
+	static const char *const signs[] = {"Caused by: ", "Exception: ", "Exception in thread",
+					    "ERROR",	   "Error: ",	  "the driver's state is"};
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
 		const char *at = last_of(text, signs[i]);
 		if (!at)

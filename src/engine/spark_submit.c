@@ -15,7 +15,7 @@
 #include "engine/spark_job.h"
 
 enum { WORDS_MAX = 160, ANSWER_LIMIT = 1 << 20 };
-static const double STOP_SECONDS = 10;
+static const double STOP_SECONDS = 10, ASK_SECONDS = 0.5;
 
 #define APPLICATION "BrainMRI_Distributed_DL"
 #define MAIN_CLASS "brainmri.Preprocess"
@@ -28,8 +28,6 @@ static const char *const defaults[][2] = {
 	{"spark.executorEnv.LC_ALL", "C.UTF-8"},
 };
 #define DEFAULTS (sizeof defaults / sizeof *defaults)
-
-extern char **environ;
 
 static void wait_a_little(void)
 {
@@ -302,6 +300,10 @@ static bm_status ask_there(engine_spark_job *job, bool *ended, bool *failed, bas
 	const char *state = NULL, *message = NULL;
 	json_t *answer = NULL;
 	bm_error missed = {0};
+	double now = base_now();
+	if (now - job->asked < ASK_SECONDS)
+		return BM_OK;
+	job->asked = now;
 	snprintf(url, sizeof url, "%s/v1/submissions/status/%s", job->place.rest, job->driver);
 	bm_status status = call(job->http, "GET", url, NULL, &answer, &missed);
 	if (status == BM_ERR_CANCELLED || status == BM_ERR_MEMORY)

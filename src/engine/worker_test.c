@@ -269,7 +269,7 @@ static void hostile_requests_are_refused(void **state)
 	}
 	/* A skip's reason is short. */
 	begin(SIDE, 0);
-	ask(1, 0, "x", request.data, ENGINE_REASON_LIMIT + 1, (base_hash){0});
+	ask(1, 0, "x", part.data, ENGINE_REASON_LIMIT + 1, (base_hash){0});
 	assert_int_equal(work(&err), BM_ERR_LIMIT);
 }
 

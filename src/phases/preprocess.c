@@ -62,6 +62,8 @@ static bm_status check_listing(phase_context *c, bm_error *err)
 /* What each task did, and the executors that they ran on. */
 static void say_spark(phase_context *c, const engine_spark_stats *spark, base_text *text)
 {
+	base_text_add(text, "Spark %s, application %s%s%s\n", spark->version, spark->application,
+		      spark->ui[0] ? ", page " : "", spark->ui);
 	int shown = spark->task_count < WORKERS_SHOWN ? spark->task_count : WORKERS_SHOWN;
 	json_t *tasks = json_array();
 	for (int i = 0; i < spark->task_count; i++) {

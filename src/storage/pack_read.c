@@ -536,6 +536,14 @@ static const storage_backend pack_backend = {
 	.transfers = 0,
 };
 
+bool storage_pack_place(const storage *s, const char *path, uint64_t *offset)
+{
+	const entry *e = s->backend == &pack_backend ? find_entry(s->state, path) : NULL;
+	if (e)
+		*offset = e->offset;
+	return e != NULL;
+}
+
 /* ---- opening ---- */
 
 bool storage_pack_name(const char *url)

@@ -56,6 +56,8 @@ void storage_close(storage *s); /* NULL is allowed */
 const char *storage_url(const storage *s);
 /* How many transfers at once pay: 0 where bytes come from a local disk, 8 from a server. */
 int storage_transfers(const storage *s);
+/* For others who read a zip pack: where the header of this file begins in it. false: it is no file of a pack. */
+bool storage_pack_place(const storage *s, const char *path, uint64_t *offset);
 bool storage_remote(const storage *s); /* bytes come over the network */
 /* Whether a failed read tells of the place, a server or a stop, and not of the file: then the file is not to be left out. */
 bool storage_is_outage(const storage *s, bm_status status);

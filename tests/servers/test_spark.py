@@ -63,9 +63,11 @@ class Spark(case.Case):
         cls.data = cls.folder / "data"
         here = cls()
         here.call("phantom", cls.data, "--count", 30, "--size", 64)
-        (cls.data / "glioma" / "cut.jpg").write_bytes(next((cls.data / "glioma").glob("*.jpg")).read_bytes()[:900])
-        cls.reference = cls.folder / "reference"
-        here.call("explore", cls.data, "--out", cls.reference, code=None)
+        # Its header is whole: it is found out when it is decoded.
+        (cls.data / "glioma" / "cut.jpg").write_bytes(next((cls.data / "glioma").iterdir()).read_bytes()[:-300])
+        cls.explored, cls.reference = cls.folder / "explored", cls.folder / "reference"
+        here.call("explore", cls.data, "--out", cls.explored)
+        shutil.copytree(cls.explored, cls.reference)
         here.call("preprocess", cls.reference)
         cls.count = len((cls.reference / "pack" / "manifest.csv").read_text().splitlines()) - 1
         cls.name = (cls.reference / "pack" / "manifest.csv").read_text().splitlines()[20].split(",")[3]
@@ -74,7 +76,7 @@ class Spark(case.Case):
     def fresh(self, name):
         """A run folder that is explored and not yet preprocessed."""
         run = self.folder / name
-        shutil.copytree(self.reference, run, ignore=shutil.ignore_patterns("pack"))
+        shutil.copytree(self.explored, run)
         return run
 
     def preprocess(self, run, *arguments, master=None, **options):

@@ -44,7 +44,7 @@ public final class Preprocess {
 
 	/** One image of the list. */
 	static final class Item {
-		long index, offset, size, hashLow, hashHigh;
+		long index, offset /* of its header in a zip pack; -1: a file of its own */, size, hashLow, hashHigh;
 		String path;
 	}
 
@@ -209,8 +209,23 @@ public final class Preprocess {
 		return out.append("]").toString();
 	}
 
-	private static String work(JavaSparkContext context, Settings settings, FileSystem fs, Path job) throws IOException {
+	/** A cluster's executors come one by one: what is measured and how many parts are made depends on those that will be there. */
+	private static void awaitExecutors(JavaSparkContext context) throws InterruptedException {
+		int seen = 0, quiet = 0;
+		if (context.isLocal())
+			return;
+		while (seen == 0 || quiet < 10) {
+			Thread.sleep(50);
+			int now = context.sc().statusTracker().getExecutorInfos().length - 1; /* without the driver */
+			quiet = now == seen ? quiet + 1 : 0;
+			seen = now;
+		}
+	}
+
+	private static String work(JavaSparkContext context, Settings settings, FileSystem fs, Path job)
+		throws IOException, InterruptedException {
 		List<Item> items = decode(read(fs, new Path(job, "images")));
+		awaitExecutors(context);
 		int partitions = settings.partitions > 0 ? settings.partitions : Math.max(4, 2 * context.defaultParallelism());
 		partitions = Math.max(1, Math.min(partitions, items.size()));
 		String head = "{\"spark\": " + quote(context.version()) + ", \"partitions\": " + partitions;

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
@@ -22,7 +23,7 @@ import org.apache.spark.TaskContext;
  */
 final class Task {
 	private static final byte[] PART_MAGIC = "BMPART01".getBytes(StandardCharsets.US_ASCII);
-	private static final int TAG_END = 0x4e454d42; /* "BMEN" */
+	private static final int TAG_END = 0x4e454d42 /* "BMEN" */, ZIP_HEADER = 0x04034b50;
 
 	private final Preprocess.Settings settings;
 	private final List<Preprocess.Item> items;
@@ -127,20 +128,20 @@ final class Task {
 	}
 
 	/** The bytes of one file; null and the reason: there is no such file any more. */
-	static byte[] read(FileSystem fs, Path root, Preprocess.Item item, int limit, String[] reason) throws IOException {
-		Path path = item.path.isEmpty() ? root : new Path(root.toString() + "/" + item.path);
+	static byte[] read(FileSystem fs, Path root, FSDataInputStream pack, Preprocess.Item item, int limit, String[] reason)
+		throws IOException {
 		if (item.size > limit) {
 			reason[0] = "the file has " + item.size + " bytes, more than " + limit;
 			return null;
 		}
-		try (org.apache.hadoop.fs.FSDataInputStream in = fs.open(path)) {
+		if (item.offset >= 0)
+			return readPacked(pack, item);
+		try (FSDataInputStream in = fs.open(new Path(root.toString() + "/" + item.path))) {
 			byte[] data = new byte[(int)item.size];
-			if (item.offset > 0)
-				in.seek(item.offset);
 			int got = 0, n;
 			while (got < data.length && (n = in.read(data, got, data.length - got)) > 0)
 				got += n;
-			if (got < data.length || (item.offset == 0 && in.read() >= 0)) {
+			if (got < data.length || in.read() >= 0) {
 				reason[0] = "the file changed while the program ran";
 				return null;
 			}
@@ -149,5 +150,22 @@ final class Task {
 			reason[0] = "the file is not there any more";
 			return null;
 		}
+	}
+
+	/** Uncompressed in a zip file: behind a header of 30 bytes, a name and what other programs add. One request where that is little. */
+	private static byte[] readPacked(FSDataInputStream pack, Preprocess.Item item) throws IOException {
+		int size = (int)item.size, header = 30 + item.path.getBytes(StandardCharsets.UTF_8).length;
+		byte[] bytes = new byte[header + size];
+		pack.readFully(item.offset, bytes);
+		ByteBuffer head = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+		if (head.getInt(0) != ZIP_HEADER)
+			throw new IOException("the pack changed while the program ran");
+		int begin = 30 + (head.getShort(26) & 0xffff) + (head.getShort(28) & 0xffff);
+		byte[] data = new byte[size];
+		if (begin <= header)
+			System.arraycopy(bytes, begin, data, 0, size);
+		else
+			pack.readFully(item.offset + begin, data);
+		return data;
 	}
 }

@@ -21,6 +21,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
@@ -71,6 +72,7 @@ final class Worker implements AutoCloseable {
 	private volatile long busySince;
 	private volatile String killed;
 	private volatile boolean closed;
+	private volatile FSDataInputStream pack; /* of all items, or of none */
 	long images, bytes;
 
 	Worker(String program, Preprocess.Settings settings, Configuration configuration, List<Preprocess.Item> items,
@@ -171,6 +173,8 @@ final class Worker implements AutoCloseable {
 		try {
 			FileSystem fs = Task.raw(FileSystem.get(new Path(settings.data).toUri(), configuration));
 			Path root = new Path(settings.data);
+			if (!items.isEmpty() && items.get(0).offset >= 0)
+				pack = fs.open(root);
 			for (int i = 0; i < items.size() && !closed; i++) {
 				Preprocess.Item item = items.get(i);
 				int permits = (int)Math.max(1, Math.min(item.size, AHEAD_BYTES));
@@ -181,7 +185,7 @@ final class Worker implements AutoCloseable {
 					content.permits = permits;
 					content.reason[0] = first ? skip : null;
 					if (!first)
-						content.data = Task.read(fs, root, item, FILE_LIMIT, content.reason);
+						content.data = Task.read(fs, root, pack, item, FILE_LIMIT, content.reason);
 					return content;
 				}));
 			}
@@ -295,8 +299,12 @@ final class Worker implements AutoCloseable {
 			thread.interrupt();
 		try {
 			process.waitFor(GRACE_SECONDS, TimeUnit.SECONDS);
+			if (pack != null)
+				pack.close();
 		} catch (InterruptedException e) {
 			Thread.currentThread().interrupt();
+		} catch (IOException e) {
+			/* it was only read from */
 		}
 	}
 }
