@@ -78,6 +78,8 @@ static const rule rules[] = {
 	 "no space left on the DataNodes, or none of them is alive; see 'hdfs dfs -df -h' and 'hdfs dfsadmin -report'"},
 	{"Failed to find datanode", HDFS_PASSING, BM_ERR_IO,
 	 "no DataNode is alive; start it (start-dfs.sh), look with jps and 'hdfs dfsadmin -report'"},
+	{"not excluded nodes contain this block", HDFS_PASSING, BM_ERR_IO,
+	 "no DataNode that holds it is alive; see 'hdfs dfsadmin -report' and 'hdfs fsck'"},
 	{"BlockMissingException", HDFS_PASSING, BM_ERR_IO,
 	 "no DataNode that holds it is alive; see 'hdfs dfsadmin -report' and 'hdfs fsck'"},
 	{"Could not obtain block", HDFS_PASSING, BM_ERR_IO,

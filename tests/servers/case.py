@@ -16,16 +16,21 @@ PROGRAM = os.path.abspath(os.environ.get("BRAINMRI", "build/cli/brainmri"))
 SHARED = pathlib.Path(os.environ.get("BRAINMRI_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared").absolute()
 IMAGES = SHARED / "data" / "brain_Tumor_Types"
 CLASSES = {"glioma": 1321, "meningioma": 1339, "notumor": 1595, "pituitary": 1457}
+# How much longer than usual everything may take, for a machine that is busy with other things.
+PATIENCE = float(os.environ.get("BRAINMRI_TEST_PATIENCE", "1"))
 needs_images = unittest.skipUnless(IMAGES.is_dir(), f"no real images at {IMAGES}")
 
 
 class Cluster:
-    """The servers that all tests share, started by the first one that asks."""
+    """The servers that all tests share, started by the first one that asks; or those in BRAINMRI_CLUSTER_DIR, which then stay."""
     folder = None
     running = None
 
     @classmethod
     def get(cls):
+        if cls.running is None and os.environ.get("BRAINMRI_CLUSTER_DIR"):
+            cls.running = cluster.Cluster(os.environ["BRAINMRI_CLUSTER_DIR"])
+            cls.running.wait_hdfs()
         if cls.running is None:
             cls.folder = tempfile.mkdtemp(prefix="brainmri-cluster-")
             cls.running = cluster.start(cls.folder, "--datanodes", "2", "--replication", "2", "--workers", "1", "--cores", "2", "--memory", "3g")
@@ -58,7 +63,7 @@ class Case(unittest.TestCase):
         """Runs a command on the cluster; fails the test when the exit code is another. A variable that is None is taken away."""
         environment = {key: value for key, value in (self.environment | variables).items() if value is not None}
         done = subprocess.run([str(word) for word in arguments], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=timeout, check=False)
+                              text=True, timeout=timeout * PATIENCE, check=False)
         if code is not None and done.returncode != code:
             raise AssertionError(f"{' '.join(map(str, arguments))}: exit code {done.returncode}, not {code}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done
@@ -84,6 +89,14 @@ class Case(unittest.TestCase):
         self.addCleanup(self.finish, process)
         return process
 
+    def ends(self, process, code=0, seconds=240):
+        """Waits for a program that was begun."""
+        try:
+            status = process.wait(seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            status = f"none after {seconds} s"
+        self.assertEqual(status, code, (self.folder / "began.log").read_text(encoding="utf-8", errors="replace")[-4000:])
+
     def finish(self, process):
         if process.poll() is None:
             process.kill()
@@ -93,7 +106,7 @@ class Case(unittest.TestCase):
         return self.command(["hdfs", *arguments], **({"HADOOP_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"} | options)).stdout
 
     def until(self, ready, what, seconds=60):
-        limit = time.monotonic() + seconds
+        limit = time.monotonic() + seconds * PATIENCE
         while not ready():
             if time.monotonic() > limit:
                 self.fail(f"{what}: not within {seconds} s")

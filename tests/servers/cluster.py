@@ -20,6 +20,7 @@ import fetch
 import keeper
 
 HOST = "127.0.0.1"
+PATIENCE = 300  # seconds: a daemon is up within 10 s on an idle machine, but this may be a very busy one
 UNAVAILABLE = 77  # the exit code by which test runners know "skipped"
 
 
@@ -167,6 +168,7 @@ class Cluster:
             environment |= {
                 "SPARK_HOME": str(spark), "SPARK_CONF_DIR": str(self.conf), "SPARK_LOCAL_IP": HOST, "SPARK_LOCAL_DIRS": str(self.folder / "spark" / "local"),
                 "SPARK_MASTER": f"spark://{HOST}:{master}", "SPARK_REST": f"{HOST}:{rest}", "SPARK_MASTER_UI": f"{HOST}:{master_ui}",
+                "SPARK_MASTER_WEBUI_PORT": str(master_ui),
             }
             script = str(spark / "bin" / "spark-class")
             # The page's port, the REST port and SPARK_MASTER_PORT could also come from the caller's environment: these win.
@@ -205,7 +207,7 @@ class Cluster:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         return f"see {path}\n" + "\n".join(lines[-12:])
 
-    def wait(self, what, ready, names, seconds=120):
+    def wait(self, what, ready, names, seconds):
         """Polls `ready` until it is true; any of the daemons `names` that ends meanwhile is an error."""
         limit = time.monotonic() + seconds
         while True:
@@ -219,7 +221,7 @@ class Cluster:
                     text = self.tail(name)
                     raise (PortTaken if "Address already in use" in text or "BindException" in text else Failed)(f"'{name}' ended while starting: {text}")
             if time.monotonic() > limit:
-                raise Failed(f"{what} after {seconds} s: {self.tail(names[0])}")
+                raise Failed(f"{what} after {seconds} s: " + "\n".join(self.tail(name) for name in names))
             time.sleep(0.1)
 
     def jmx(self, bean, name="namenode"):
@@ -241,13 +243,13 @@ class Cluster:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
             return json.load(answer)
 
-    def wait_hdfs(self, datanodes=None, seconds=120):
+    def wait_hdfs(self, datanodes=None, seconds=PATIENCE):
         state = self.state
         wanted = state["datanodes"] if datanodes is None else datanodes
         names = ["namenode"] + [name for name in state["daemons"] if name.startswith("datanode") and self.pid(name)]
         self.wait("HDFS is not ready", lambda: self.hdfs_ready(wanted), names, seconds)
 
-    def wait_spark(self, workers=None, seconds=120):
+    def wait_spark(self, workers=None, seconds=PATIENCE):
         state = self.state
         wanted = state["workers"] if workers is None else workers
         names = ["master"] + [name for name in state["daemons"] if name.startswith("worker") and self.pid(name)]
@@ -258,7 +260,7 @@ class Cluster:
             return
         command = self.state["daemons"]["namenode"]["command"] + ["-format", "-nonInteractive"]
         done = subprocess.run(command, env=self.quick_environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False)
         if done.returncode:
             raise Failed("the NameNode's folder could not be formatted:\n" + "\n".join(done.stdout.splitlines()[-12:]))
         if "standby" in self.state["daemons"]:
@@ -277,13 +279,13 @@ class Cluster:
                     if not name.startswith("worker"):
                         self.launch(name)
                 if options.workers:
-                    self.wait("the Spark master is not ready", self.master_state, ["master"])
+                    self.wait("the Spark master is not ready", self.master_state, ["master"], PATIENCE)
                     for name in names:
                         if name.startswith("worker"):
                             self.launch(name)
                 if options.standby:
                     self.wait("the NameNodes are not ready", lambda: self.jmx("NameNodeStatus") and self.jmx("NameNodeStatus", "standby"),
-                              ["namenode", "standby"])
+                              ["namenode", "standby"], PATIENCE)
                     self.activate("namenode")
                 self.wait_hdfs()
                 if options.workers:
@@ -319,7 +321,7 @@ class Cluster:
     def activate(self, name):
         """Of two NameNodes, makes this one the active one; the other has to be on standby, or gone (which is why it is forced)."""
         done = subprocess.run(["hdfs", "haadmin", "-transitionToActive", "--forceactive", name], env=self.quick_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+                              stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False)
         if done.returncode:
             raise Failed(f"'{name}' did not become active:\n{done.stdout[-2000:]}")
 
