@@ -45,6 +45,7 @@ typedef enum cli_option_id {
 	CLI_NO_BENCH,
 	CLI_COUNT,
 	CLI_SIZE,
+	CLI_SAVE_OPTIMIZER,
 	CLI_TO,
 	CLI_PIXELS,
 	CLI_EXPORT_OUT,

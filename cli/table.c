@@ -150,6 +150,8 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | TRAIN},
 	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are", RUN | EXPLORE | TRAIN},
 	{CLI_NO_CLASS_WEIGHTS, "no-class-weights", 0, NULL, "do not balance the classes", RUN | EXPLORE | TRAIN},
+	{CLI_SAVE_OPTIMIZER, "save-optimizer", 0, NULL,
+	 "keep Adam's state in the .keras files, for Keras' fit() to go on from", RUN | EXPLORE | TRAIN},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
 
 	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},

@@ -17,8 +17,10 @@ typedef struct model_hdf5_writer model_hdf5_writer;
 bm_status model_hdf5_create(model_hdf5_writer **out, bm_error *err);
 /* Adds the group `path`/vars ("layers/dense"; "" is the model itself) with the attribute name = `name`. */
 bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const char *name, bm_error *err);
-/* Adds one array to a group that was added before. values: [product of the shape]. */
+/* Adds one array to a group that was added before. values: [product of the shape]; rank 0 is one number. */
 bm_status model_hdf5_add(model_hdf5_writer *w, const model_array *array, const float *values, bm_error *err);
+/* Adds one 64-bit integer without dimensions. */
+bm_status model_hdf5_add_integer(model_hdf5_writer *w, const char *name, int64_t value, bm_error *err);
 /* The file's bytes, the caller's (base_free). The same arrays give the same bytes. */
 bm_status model_hdf5_finish(model_hdf5_writer *w, uint8_t **bytes, size_t *size, bm_error *err);
 void model_hdf5_discard(model_hdf5_writer *w); /* frees; also after finish; NULL is allowed */

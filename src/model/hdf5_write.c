@@ -83,31 +83,51 @@ bm_status model_hdf5_add_group(model_hdf5_writer *w, const char *path, const cha
 	return good ? BM_OK : fail(err, full);
 }
 
-bm_status model_hdf5_add(model_hdf5_writer *w, const model_array *array, const float *values, bm_error *err)
+static bm_status add(model_hdf5_writer *w, const char *name, int rank, const hsize_t *shape, hid_t in_file,
+		     hid_t in_memory, const void *values, bm_error *err)
 {
-	hsize_t shape[MODEL_RANK_MAX];
 	hid_t space = -1, create = -1, set = -1;
-	model_hdf5_lock lock;
 	bool good = false;
 
-	for (int i = 0; i < array->rank; i++)
-		shape[i] = (hsize_t)array->shape[i];
-	model_hdf5_enter(&lock);
-	space = H5Screate_simple(array->rank, shape, NULL);
+	space = rank > 0 ? H5Screate_simple(rank, shape, NULL) : H5Screate(H5S_SCALAR);
 	create = H5Pcreate(H5P_DATASET_CREATE);
 	/* No time of writing in the file. */
 	if (space >= 0 && create >= 0 && H5Pset_obj_track_times(create, false) >= 0)
-		set = H5Dcreate2(w->file, array->name, H5T_IEEE_F32LE, space, H5P_DEFAULT, create, H5P_DEFAULT);
+		set = H5Dcreate2(w->file, name, in_file, space, H5P_DEFAULT, create, H5P_DEFAULT);
 	if (set >= 0)
-		good = H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+		good = H5Dwrite(set, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
 	if (set >= 0)
 		H5Dclose(set);
 	if (create >= 0)
 		H5Pclose(create);
 	if (space >= 0)
 		H5Sclose(space);
+	return good ? BM_OK : fail(err, name);
+}
+
+bm_status model_hdf5_add(model_hdf5_writer *w, const model_array *array, const float *values, bm_error *err)
+{
+	hsize_t shape[MODEL_RANK_MAX];
+	model_hdf5_lock lock;
+	bm_status status;
+
+	for (int i = 0; i < array->rank; i++)
+		shape[i] = (hsize_t)array->shape[i];
+	model_hdf5_enter(&lock);
+	status = add(w, array->name, array->rank, shape, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, values, err);
 	model_hdf5_leave(&lock);
-	return good ? BM_OK : fail(err, array->name);
+	return status;
+}
+
+bm_status model_hdf5_add_integer(model_hdf5_writer *w, const char *name, int64_t value, bm_error *err)
+{
+	model_hdf5_lock lock;
+	bm_status status;
+
+	model_hdf5_enter(&lock);
+	status = add(w, name, 0, NULL, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, err);
+	model_hdf5_leave(&lock);
+	return status;
 }
 
 bm_status model_hdf5_finish(model_hdf5_writer *w, uint8_t **bytes, size_t *size, bm_error *err)

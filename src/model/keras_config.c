@@ -200,7 +200,36 @@ static char *dump(json_t *value, bm_error *err)
 	return text;
 }
 
-char *model_config_json(const model *m, bm_error *err)
+const char *model_optimizer_name(const model_optimizer *o)
+{
+	return o->weight_decay > 0 ? "adam_w" : "adam";
+}
+
+static json_t *number_or_null(float value)
+{
+	return value > 0 ? json_real(decimal(value)) : json_null();
+}
+
+/* As keras.Model.get_compile_config() gives it for compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"]). */
+static json_t *compile_json(const model_optimizer *o)
+{
+	if (!o)
+		return json_object();
+	return json_pack("{s:{s:s, s:s, s:{s:s, s:f, s:o, s:n, s:o, s:n, s:b, s:f, s:n, s:n, s:n, s:f, s:f, s:f, s:b}, "
+			 "s:n}, s:s, s:n, "
+			 "s:[s], s:n, s:b, s:i, s:b}",
+			 "optimizer", "module", "keras.optimizers", "class_name",
+			 o->weight_decay > 0 ? "AdamW" : "Adam", "config", "name", model_optimizer_name(o),
+			 "learning_rate", (double)o->learning_rate, "weight_decay", number_or_null(o->weight_decay),
+			 "clipnorm", "global_clipnorm", number_or_null(o->clip_norm), "clipvalue", "use_ema", 0,
+			 "ema_momentum", 0.99, "ema_overwrite_frequency", "loss_scale_factor",
+			 "gradient_accumulation_steps", "beta_1", decimal(o->beta1), "beta_2", decimal(o->beta2),
+			 "epsilon", decimal(o->epsilon), "amsgrad", 0, "registered_name", "loss",
+			 "sparse_categorical_crossentropy", "loss_weights", "metrics", "accuracy", "weighted_metrics",
+			 "run_eagerly", 0, "steps_per_execution", 1, "jit_compile", 0);
+}
+
+char *model_config_json(const model *m, const model_optimizer *optimizer, bm_error *err)
 {
 	const nn_layer *first = &m->graph.layers[0], *last = &m->graph.layers[m->graph.count - 1];
 	json_t *layers = json_array();
@@ -211,11 +240,11 @@ char *model_config_json(const model *m, bm_error *err)
 			return dump(NULL, err);
 		}
 	}
-	return dump(json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:[s, i, i], s:[s, i, i]}, s:s, s:{s:n}, s:{}}", "module",
+	return dump(json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:[s, i, i], s:[s, i, i]}, s:s, s:{s:n}, s:o}", "module",
 			      "keras.src.models.functional", "class_name", "Functional", "config", "name", "resnet50",
 			      "trainable", 1, "layers", layers, "input_layers", first->name, 0, 0, "output_layers",
 			      last->name, 0, 0, "registered_name", "Functional", "build_config", "input_shape",
-			      "compile_config"),
+			      "compile_config", compile_json(optimizer)),
 		    err);
 }
 

@@ -12,8 +12,10 @@ typedef char model_layer_path[MODEL_PATH_SIZE];
 void model_layer_paths(const nn_graph *graph, model_layer_path *paths);
 
 /* Each returns a JSON text, to be freed with free(); NULL and a message in err when memory ran out. */
-char *model_config_json(const model *m, bm_error *err);	  /* config.json: a flat Functional model */
-char *model_metadata_json(bm_error *err);		  /* metadata.json */
+/* config.json: a flat Functional model; compiled when there is an optimizer, which may be NULL. */
+char *model_config_json(const model *m, const model_optimizer *optimizer, bm_error *err);
+const char *model_optimizer_name(const model_optimizer *o); /* "adam", "adam_w" */
+char *model_metadata_json(bm_error *err);		    /* metadata.json */
 char *model_brainmri_json(const model *m, bm_error *err); /* brainmri.json: what Keras has no place for, and ignores */
 
 /* What model_load needs before the weights. */

@@ -68,6 +68,17 @@ bm_status model_save(const model *m, const char *path, bm_error *err);
 /* A safetensors file: arrays with Keras' names and layouts ("conv1_conv/kernel", [h][w][in][out]), and in the header's metadata, under
  * "brainmri", what model_load needs. */
 bm_status model_save_safetensors(const model *m, const char *path, bm_error *err);
+/* Adam (weight_decay 0) or AdamW as it stands after a training. */
+typedef struct model_optimizer {
+	float learning_rate, beta1, beta2, epsilon, weight_decay;
+	float clip_norm; /* of all gradients together; 0: none */
+	int64_t steps;	 /* done */
+	const float *m,
+		*v; /* the moments of all trainable arrays, one behind the other in the order of the weights, in Keras' layout */
+} model_optimizer;
+/* model_save with the optimizer in the file: Keras loads it compiled, and its fit() goes on from there. */
+bm_status model_save_compiled(const model *m, const model_optimizer *optimizer, const char *path, bm_error *err);
+
 typedef enum model_pixels { MODEL_PIXELS_UINT8, MODEL_PIXELS_FLOAT32 } model_pixels;
 /* An ONNX file (opset 17): input "pixels" [batch][image_size][image_size][channels], 0 to 255; output "probabilities" [batch][classes]; the class
  * names, a JSON array, in the metadata under "classes". */

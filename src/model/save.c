@@ -1,4 +1,5 @@
 /* Saving models. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,37 @@
 
 #define WEIGHTS_ENTRY "model.weights.h5"
 
-static bm_status make_weights(const model *m, uint8_t **bytes, size_t *size, bm_error *err)
+/* Keras' Adam.variables: steps, rate, then the two moments of each trainable array. */
+static bm_status add_optimizer(const model *m, const model_optimizer *o, model_hdf5_writer *writer, bm_error *err)
+{
+	model_array array = {.name = "optimizer/vars/1"};
+	size_t at = 0;
+	int number = 2;
+	bm_status status = model_hdf5_add_group(writer, "optimizer", model_optimizer_name(o), err);
+
+	if (status == BM_OK)
+		status = model_hdf5_add_integer(writer, "optimizer/vars/0", o->steps, err);
+	if (status == BM_OK)
+		status = model_hdf5_add(writer, &array, &o->learning_rate, err);
+	for (int i = 0; i < m->weights.count && status == BM_OK; i++) {
+		const nn_weight *w = &m->weights.items[i];
+
+		if (!nn_weight_trainable(&m->graph, w))
+			continue;
+		array.rank = w->rank;
+		memcpy(array.shape, w->shape, sizeof(array.shape));
+		snprintf(array.name, sizeof(array.name), "optimizer/vars/%d", number++);
+		status = model_hdf5_add(writer, &array, o->m + at, err);
+		snprintf(array.name, sizeof(array.name), "optimizer/vars/%d", number++);
+		if (status == BM_OK)
+			status = model_hdf5_add(writer, &array, o->v + at, err);
+		at += w->count;
+	}
+	return status;
+}
+
+static bm_status make_weights(const model *m, const model_optimizer *optimizer, uint8_t **bytes, size_t *size,
+			      bm_error *err)
 {
 	model_layer_path *paths = base_calloc((size_t)m->graph.count, sizeof(*paths), "names of arrays", err);
 	model_hdf5_writer *writer = NULL;
@@ -25,6 +56,8 @@ static bm_status make_weights(const model *m, uint8_t **bytes, size_t *size, bm_
 		status = model_hdf5_add_group(writer, paths[i], m->graph.layers[i].name, err);
 	for (int i = 0; i < m->weights.count && status == BM_OK; i++)
 		status = model_hdf5_add(writer, &all[i].array, m->weights.items[i].values, err);
+	if (status == BM_OK && optimizer)
+		status = add_optimizer(m, optimizer, writer, err);
 	if (status == BM_OK)
 		status = model_hdf5_finish(writer, bytes, size, err);
 cleanup:
@@ -36,7 +69,12 @@ cleanup:
 
 bm_status model_save(const model *m, const char *path, bm_error *err)
 {
-	char *config = model_config_json(m, err), *metadata = NULL, *own = NULL;
+	return model_save_compiled(m, NULL, path, err);
+}
+
+bm_status model_save_compiled(const model *m, const model_optimizer *optimizer, const char *path, bm_error *err)
+{
+	char *config = model_config_json(m, optimizer, err), *metadata = NULL, *own = NULL;
 	uint8_t *weights = NULL;
 	size_t size = 0;
 	bm_status status = BM_ERR_MEMORY;
@@ -49,7 +87,7 @@ bm_status model_save(const model *m, const char *path, bm_error *err)
 	own = model_brainmri_json(m, err);
 	if (!own)
 		goto cleanup;
-	status = make_weights(m, &weights, &size, err);
+	status = make_weights(m, optimizer, &weights, &size, err);
 	if (status == BM_OK) {
 		const model_entry entries[] = {
 			{"metadata.json", metadata, strlen(metadata)},

@@ -173,13 +173,14 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
 	object = json_pack(
-		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:s?, s:s?, s:i, s:i, s:o}",
+		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:b, s:s?, s:s?, s:i, s:i, s:o}",
 		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
 		config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
 		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
 		head_names[config->head], "width", as_written(config->width), "image_size", config->image_size,
-		"benchmark", (int)config->benchmark, "master", config->master, "spark_conf", config->spark_conf,
-		"partitions", config->partitions, "image_seconds", config->image_seconds, "plan", plan);
+		"save_optimizer", (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master",
+		config->master, "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
+		config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -277,6 +278,8 @@ static bm_status read_member(const reader *r, bm_error *err)
 		return read_int(r, 32, 1024, &config->image_size, err);
 	if (strcmp(key, "strict") == 0)
 		return read_bool(r, &config->strict, err);
+	if (strcmp(key, "save_optimizer") == 0)
+		return read_bool(r, &config->save_optimizer, err);
 	if (strcmp(key, "benchmark") == 0)
 		return read_bool(r, &config->benchmark, err);
 	if (strcmp(key, "plan") == 0)
@@ -308,7 +311,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, seed, threads, strict, "
 		"split, head, width, "
-		"image_size, benchmark, master, spark_conf, partitions, image_seconds and plan",
+		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
 
@@ -381,8 +384,9 @@ static bool budgeted(const json_t *config)
 /* Takes out what does not change a run's results; under a time budget also the epochs, which it was resolved into. */
 static void strip(json_t *json, bool budget)
 {
-	static const char *const free_to_change[] = {"out",    "webhdfs",    "pack",	   "threads",	   "benchmark",
-						     "master", "spark_conf", "partitions", "image_seconds"};
+	static const char *const free_to_change[] = {"out",	   "webhdfs",	     "pack",   "threads",
+						     "benchmark",  "save_optimizer", "master", "spark_conf",
+						     "partitions", "image_seconds"};
 	json_t *plan = json_object_get(json, "plan"), *stage;
 	size_t i;
 	for (i = 0; i < COUNT(free_to_change); i++)

@@ -25,7 +25,8 @@ typedef struct run_config {
 	model_head head;
 	double width;
 	int image_size;
-	bool benchmark; /* phase 10 measures sequential against parallel preprocessing */
+	bool save_optimizer; /* into the models' files */
+	bool benchmark;	     /* phase 10 measures sequential against parallel preprocessing */
 	train_plan plan;
 } run_config;
 

@@ -53,8 +53,11 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	bm_status status = prepare(c, err);
 	if (status != BM_OK)
 		return status;
-	train_options options = {
-		.run_folder = c->folder, .seed = c->config.seed, .threads = c->threads, .resume = c->options.resume};
+	train_options options = {.run_folder = c->folder,
+				 .seed = c->config.seed,
+				 .threads = c->threads,
+				 .resume = c->options.resume,
+				 .save_optimizer = c->config.save_optimizer};
 	base_text text = {0};
 	report_heading(&text, strcmp(c->config.plan.name, "two-stage") == 0 ? "PHASE 8: TWO-STAGE TRAINING"
 									    : "PHASE 8: TRAINING");

@@ -51,6 +51,47 @@ bm_status train_moments_give(trainer *t, const train_moments *moments, bm_error 
 	return status;
 }
 
+/* Where the arrays of parameter `index` begin when all are put in the order of the weights. */
+static size_t sorted_offset(const trainer *t, int index)
+{
+	int weight = nn_network_parameter(t->network, index)->weight;
+	size_t at = 0;
+	for (int i = 0; i < t->optimizer.count; i++)
+		if (nn_network_parameter(t->network, i)->weight < weight)
+			at += keras_count(t, i);
+	return at;
+}
+
+bm_status train_moments_save(trainer *t, const model *shown, const char *path, bm_error *err)
+{
+	const train_optimizer_options *o = &t->optimizer.options;
+	size_t total = moment_total(t);
+	float *m = base_malloc(total, sizeof(float), "the optimiser's moments", err),
+	      *v = base_malloc(total, sizeof(float), "the optimiser's moments", err);
+	bm_status status = m && v ? BM_OK : BM_ERR_MEMORY;
+	for (int i = 0; status == BM_OK && i < t->optimizer.count; i++) {
+		size_t at = sorted_offset(t, i);
+		status = nn_parameter_to_keras(t->network, i, t->optimizer.m[i], m + at, err);
+		if (status == BM_OK)
+			status = nn_parameter_to_keras(t->network, i, t->optimizer.v[i], v + at, err);
+	}
+	if (status == BM_OK) {
+		model_optimizer optimizer = {.learning_rate = (float)train_rate(t),
+					     .beta1 = o->beta1,
+					     .beta2 = o->beta2,
+					     .epsilon = o->epsilon,
+					     .weight_decay = o->weight_decay,
+					     .clip_norm = o->clip_norm,
+					     .steps = (int64_t)t->optimizer.step,
+					     .m = m,
+					     .v = v};
+		status = model_save_compiled(shown, &optimizer, path, err);
+	}
+	base_free(m);
+	base_free(v);
+	return status;
+}
+
 void train_moments_free(train_moments *moments)
 {
 	base_free(moments->m);

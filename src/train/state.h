@@ -90,6 +90,8 @@ double train_seconds(const trainer *t);		      /* of the whole training */
 bm_status train_moments_take(trainer *t, train_moments *moments, bm_error *err);
 bm_status train_moments_give(trainer *t, const train_moments *moments,
 			     bm_error *err); /* BM_ERR_FORMAT: they do not fit */
+/* Writes the model `shown`, which has t's layers, with t's optimiser as it stands. */
+bm_status train_moments_save(trainer *t, const model *shown, const char *path, bm_error *err);
 void train_moments_free(train_moments *moments);
 bm_status train_ema_start(trainer *t, bm_error *err); /* a copy of m->weights */
 void train_ema_move(trainer *t, float decay);	      /* towards m->weights */

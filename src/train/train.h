@@ -88,6 +88,7 @@ typedef struct train_options {
 	uint64_t seed;
 	int threads;	      /* 0: one per core */
 	bool resume;	      /* go on from checkpoint/ when there is one for the same plan, data and model */
+	bool save_optimizer;  /* into the best models' files, for Keras to go on from: three times their size */
 	int checkpoint_steps; /* a checkpoint at least every so many steps besides each epoch's end; 0: 200 */
 } train_options;
 

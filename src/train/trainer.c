@@ -261,7 +261,8 @@ static bm_status save_best(trainer *t, bm_error *err)
 		shown.weights = t->ema;
 	bm_status status = train_best_path(t, t->state.stage, &path, err);
 	if (status == BM_OK)
-		status = model_save(&shown, path, err);
+		status = t->options->save_optimizer ? train_moments_save(t, &shown, path, err)
+						    : model_save(&shown, path, err);
 	base_free(path);
 	return status;
 }

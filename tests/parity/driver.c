@@ -381,6 +381,7 @@ int main(int argc, char **argv)
 		{"counts", "MODEL LAST", command_counts},
 		{"optimizer", "FOLDER", command_optimizer},
 		{"start", "WEIGHTS OUT.keras SIZE HEAD CLASSES", command_start},
+		{"compile", "MODEL OUT.keras LAST DECAY", command_compile},
 		{"export", "MODEL OUT safetensors|uint8|float32", command_export},
 		{"steps", "MODEL FOLDER", command_steps},
 	};

@@ -33,6 +33,7 @@ int command_optimizer(int argc, char **argv);
 int command_steps(int argc, char **argv);
 /* commands about files of other libraries: driver_files.c */
 int command_start(int argc, char **argv);
+int command_compile(int argc, char **argv);
 int command_export(int argc, char **argv);
 
 #endif

@@ -124,6 +124,33 @@ one, two = arrays(trained), arrays(folder / "taken.keras")
 same("weights taken from .weights.h5", {k: v for k, v in one.items() if k.startswith("layers")},
      {k: v for k, v in two.items() if k.startswith("layers")})
 
+# With the optimizer in the file: Keras finds it where it stood, predicts the same and trains on; saved by Keras the file is the same again.
+model = keras.models.load_model(small, compile=False)
+for last, decay in ((0, 0), (30, .05)):
+    name = f"optimizer, the last {last}"
+    driver("compile", small, folder / "compiled.keras", last, decay)
+    compiled = keras.models.load_model(folder / "compiled.keras")
+    check(f"{name}: compiled", compiled.compiled and type(compiled.optimizer).__name__ == ("AdamW" if decay else "Adam"))
+    variables = [v.numpy() for v in compiled.optimizer.variables]
+    sizes = [int(np.prod(v.shape)) for v in compiled.trainable_variables]
+    check(f"{name}: number of variables", len(variables) == 2 + 2 * len(sizes), len(variables))
+    check(f"{name}: steps and rate", variables[0] == 7 and abs(float(variables[1]) - 2e-4) < 1e-9, variables[:2])
+    whole = np.arange(sum(sizes), dtype=np.float32)
+    check(f"{name}: first moments", np.array_equal(np.concatenate([v.ravel() for v in variables[2::2]]), whole / np.float32(1000)))
+    check(f"{name}: second moments", np.array_equal(np.concatenate([v.ravel() for v in variables[3::2]]), whole / np.float32(10)))
+    close(f"{name}: predictions", compiled(images, training=False).numpy(), model(images, training=False).numpy())
+    compiled.save(folder / "again.keras")
+    same(f"{name}, saved by Keras", arrays(folder / "compiled.keras"), arrays(folder / "again.keras"))
+    with zipfile.ZipFile(folder / "compiled.keras") as a, zipfile.ZipFile(folder / "again.keras") as b:
+        a, b = (json.loads(z.read("config.json"))["compile_config"] for z in (a, b))
+        a["optimizer"]["config"]["learning_rate"] = b["optimizer"]["config"]["learning_rate"] = 0
+        check(f"{name}: compile_config", a == b, (a, b))
+    folder.write("images.f32", images)
+    driver("forward", folder / "compiled.keras", folder.path, 64, 4)
+    close(f"{name}: read back by us", folder.read("probabilities.f32", (4, 3)), model(images, training=False).numpy())
+    compiled.fit(images, np.arange(4) % 3, epochs=1, verbose=0)
+    check(f"{name}: trains on", int(compiled.optimizer.iterations) == 8, int(compiled.optimizer.iterations))
+
 # What is ours in the file does not disturb Keras, and says what it should.
 with zipfile.ZipFile(small) as z:
     own = json.loads(z.read("brainmri.json"))
