@@ -57,7 +57,7 @@ static bm_status open_exchange(engine_spark_job *job, storage *data, const char 
 	const char *url = storage_url(data);
 	char name[96];
 	base_text where = {0};
-	storage_options options = {.make = true};
+	storage_options options = {.make = true, .webhdfs = storage_webhdfs(data)};
 	bm_status status = BM_OK;
 	job_name(name, sizeof name);
 	if (is_local(url)) {
@@ -96,16 +96,16 @@ static void close_exchange(engine_spark_job *job)
 	if (!job->exchange)
 		return;
 	char *slash = job->folder ? strrchr(job->folder, '/') : NULL;
-	storage_close(job->exchange);
-	job->exchange = NULL;
-	if (!slash)
-		return;
 	/* Through its parent: a root cannot remove itself. */
 	storage *parent = NULL;
-	*slash = '\0';
-	if (storage_open(job->folder, &parent, NULL) == BM_OK)
+	storage_options options = {.webhdfs = job->exchange ? storage_webhdfs(job->exchange) : NULL};
+	if (slash)
+		*slash = '\0';
+	if (slash && storage_open_with(job->folder, &options, &parent, NULL) == BM_OK)
 		(void)storage_remove(parent, slash + 1, true, NULL, NULL);
 	storage_close(parent);
+	storage_close(job->exchange);
+	job->exchange = NULL;
 }
 
 static void add_number(base_text *to, uint64_t value, int size)

@@ -33,9 +33,10 @@ typedef struct storage_backend {
 
 struct storage {
 	const storage_backend *backend;
-	void *state; /* the backend's */
-	bool remote; /* see storage_remote */
-	char *url;   /* as the user wrote it, without slashes at the end: messages name it */
+	void *state;   /* the backend's */
+	char *webhdfs; /* see storage_webhdfs */
+	bool remote;   /* see storage_remote */
+	char *url;     /* as the user wrote it, without slashes at the end: messages name it */
 };
 
 /* Copies a path without its empty and "." parts; "..", an absolute path and what a path cannot hold are refused. */

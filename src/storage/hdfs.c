@@ -289,10 +289,11 @@ static bm_status hdfs_read_range(void *state, const char *url, const char *path,
 static bm_status hdfs_create(void *state, const char *url, const char *path, const storage_source *source,
 			     bm_error *err)
 {
+	/* A DataNode may still be at work when its client is gone: it must not make a folder again that was removed meanwhile. */
 	storage_hdfs_call call = {.method = "PUT",
 				  .op = "CREATE",
 				  .verb = "write",
-				  .parameters = "&overwrite=true",
+				  .parameters = "&overwrite=true&createparent=false",
 				  .data = true,
 				  .source = source};
 	return order(state, url, path, &call, err);

@@ -66,6 +66,11 @@ bm_status storage_open_with(const char *url, const storage_options *options, sto
 	s->url = base_strdup(url, err);
 	if (!s->url)
 		goto fail;
+	if (options->webhdfs) {
+		s->webhdfs = base_strdup(options->webhdfs, err);
+		if (!s->webhdfs)
+			goto fail;
+	}
 	size_t length = strlen(s->url);
 	while (length > 1 && s->url[length - 1] == '/' && s->url[length - 2] != ':')
 		s->url[--length] = '\0';
@@ -92,6 +97,7 @@ void storage_close(storage *s)
 		return;
 	if (s->backend)
 		s->backend->close(s->state);
+	base_free(s->webhdfs);
 	base_free(s->url);
 	base_free(s);
 }
@@ -262,6 +268,11 @@ bm_status storage_read_range(storage *s, const char *path, uint64_t offset, size
 		status = s->backend->read_range(s->state, s->url, clean, offset, length, bytes, got, err);
 	base_free(clean);
 	return status;
+}
+
+const char *storage_webhdfs(const storage *s)
+{
+	return s->webhdfs;
 }
 
 bool storage_remote(const storage *s)

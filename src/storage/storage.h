@@ -58,6 +58,8 @@ const char *storage_url(const storage *s);
 int storage_transfers(const storage *s);
 /* For others who read a zip pack: where the header of this file begins in it. false: it is no file of a pack. */
 bool storage_pack_place(const storage *s, const char *path, uint64_t *offset);
+/* The addresses that it was opened with (storage_options.webhdfs), for opening another place there; NULL: none. */
+const char *storage_webhdfs(const storage *s);
 bool storage_remote(const storage *s); /* bytes come over the network */
 /* Whether a failed read tells of the place, a server or a stop, and not of the file: then the file is not to be left out. */
 bool storage_is_outage(const storage *s, bm_status status);
