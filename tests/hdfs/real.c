@@ -8,13 +8,13 @@
 
 static int failures, checks;
 
-#define CHECK(condition)                                                                                               \
-	do {                                                                                                           \
-		checks++;                                                                                              \
-		if (!(condition)) {                                                                                    \
-			failures++;                                                                                    \
-			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #condition, err.message);                       \
-		}                                                                                                      \
+#define CHECK(condition)                                                                         \
+	do {                                                                                     \
+		checks++;                                                                        \
+		if (!(condition)) {                                                              \
+			failures++;                                                              \
+			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #condition, err.message); \
+		}                                                                                \
 	} while (0)
 
 static bm_error err;
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	storage_describe(s, &service, &err);
 	if (service.hdfs) {
 		CHECK(storage_look(s, "chunk", &info, &err) == BM_OK && info.replication == 2);
-		CHECK(service.live_datanodes == 1 && service.safe_mode == 0 && service.capacity > 0);
+		CHECK(service.live_datanodes > 0 && service.safe_mode == 0 && service.capacity > 0);
 		printf("NameNode %s, HTTP %s, %s, Hadoop %s, home %s%s\n", service.namenode, service.http,
 		       service.filesystem, service.version, service.home, service.home_exists ? "" : " (missing)");
 	}
