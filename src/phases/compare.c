@@ -11,7 +11,7 @@
 #include "report/compare.h"
 #include "report/tables.h"
 
-enum { FIXED_COLUMNS = 4, RESULT_ROWS = 12 + DATA_CLASSES_MAX, PLACES = 96 };
+enum { FIXED_COLUMNS = 4, RESULT_ROWS = 12 + DATA_CLASSES_MAX, PLACES = 96, RUNS_MOST = 16 };
 
 /* One run, as far as it is compared. */
 typedef struct run {
@@ -254,10 +254,8 @@ static void differences(rows *t, size_t runs, const char *name, json_t *const *v
 			setting_text(values[r], cell_of(t, row, runs, r));
 		return;
 	}
-	json_t *parts[16];
+	json_t *parts[RUNS_MOST];
 	char part[PLACES];
-	if (runs > 16)
-		return;
 	if (json_is_array(values[0])) {
 		size_t most = 0;
 		for (size_t r = 0; r < runs; r++)
@@ -414,10 +412,10 @@ static bm_status tell(const run *all, size_t runs, const char *path, base_text *
 	base_text notes = {0};
 	size_t note_count = 0;
 	json_t *pair_list = json_array(), *run_list = json_array();
-	json_t **configs = base_calloc(runs, sizeof *configs, "the comparison", err);
+	json_t *configs[RUNS_MOST] = {NULL};
 	const char **sentences = base_calloc(runs * runs, sizeof *sentences, "the comparison", err);
 	report_compared *shown = base_calloc(runs, sizeof *shown, "the comparison", err);
-	bm_status status = configs && sentences && shown && pair_list && run_list ? BM_OK : BM_ERR_MEMORY;
+	bm_status status = sentences && shown && pair_list && run_list ? BM_OK : BM_ERR_MEMORY;
 	if (status == BM_OK)
 		status = rows_create(&result, runs, err);
 	if (status == BM_OK)
@@ -460,7 +458,6 @@ static bm_status tell(const run *all, size_t runs, const char *path, base_text *
 done:
 	json_decref(pair_list);
 	json_decref(run_list);
-	base_free(configs);
 	base_free(sentences);
 	base_free(shown);
 	rows_free(&result);
@@ -473,8 +470,8 @@ bm_status phase_compare(const char *const *folders, size_t count, const char *pa
 			bm_error *err)
 {
 	*json = NULL;
-	if (count < 2 || count > 16)
-		return base_fail(err, BM_ERR_USAGE, "2 to 16 runs can be compared, not %zu", count);
+	if (count < 2 || count > RUNS_MOST)
+		return base_fail(err, BM_ERR_USAGE, "2 to %d runs can be compared, not %zu", RUNS_MOST, count);
 	run *all = base_calloc(count, sizeof *all, "the comparison", err);
 	bm_status status = all ? BM_OK : BM_ERR_MEMORY;
 	for (size_t r = 0; r < count && status == BM_OK; r++)

@@ -154,10 +154,14 @@ static const char *markup_of(const parts *p, const char *figure)
 
 static void parts_free(parts *p)
 {
-	base_text *const all[] = {&p->samples, &p->classes,	&p->history, &p->confusion,
-				  &p->roc,     &p->predictions, &p->split,   &p->mistakes};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		base_text_free(all[i]);
+	base_text_free(&p->samples);
+	base_text_free(&p->classes);
+	base_text_free(&p->history);
+	base_text_free(&p->confusion);
+	base_text_free(&p->roc);
+	base_text_free(&p->predictions);
+	base_text_free(&p->split);
+	base_text_free(&p->mistakes);
 }
 
 static bm_status single_images(phase_context *c, parts *p, bm_error *err)

@@ -73,18 +73,18 @@ static void line(base_text *html, double x1, double y1, double x2, double y2, co
 		      y2, css);
 }
 
-/* Lines across with their values, and values below. step_x 0: none below. */
+/* Lines across with their values, and values below. Lower ends are 0 or 1, so that no step is below 0. */
 static void axes(base_text *html, const plot *p, double step_x, double step_y, const char *name_x, const char *title)
 {
 	char text[32];
-	for (double y = ceil(p->low_y / step_y - 1e-9) * step_y; y <= p->high_y + step_y * 1e-6; y += step_y) {
-		line(html, p->left, at_y(p, y), p->left + p->width, at_y(p, y), "grid");
-		snprintf(text, sizeof text, "%g", fabs(y) < step_y / 2 ? 0 : round(y / step_y) * step_y);
-		label(html, p->left - 7, at_y(p, y) + 4, "end soft", text);
+	for (int i = (int)ceil(p->low_y / step_y - 1e-9); i * step_y <= p->high_y + step_y * 1e-6; i++) {
+		line(html, p->left, at_y(p, i * step_y), p->left + p->width, at_y(p, i * step_y), "grid");
+		snprintf(text, sizeof text, "%g", i * step_y);
+		label(html, p->left - 7, at_y(p, i * step_y) + 4, "end soft", text);
 	}
-	for (double x = ceil(p->low_x / step_x - 1e-9) * step_x; x <= p->high_x + step_x * 1e-6; x += step_x) {
-		snprintf(text, sizeof text, "%g", fabs(x) < step_x / 2 ? 0 : round(x / step_x) * step_x);
-		label(html, at_x(p, x), p->top + p->height + 18, "middle soft", text);
+	for (int i = (int)ceil(p->low_x / step_x - 1e-9); i * step_x <= p->high_x + step_x * 1e-6; i++) {
+		snprintf(text, sizeof text, "%g", i * step_x);
+		label(html, at_x(p, i * step_x), p->top + p->height + 18, "middle soft", text);
 	}
 	label(html, p->left + p->width / 2, p->top + p->height + 36, "middle soft", name_x);
 	label(html, p->left + p->width / 2, p->top - 12, "middle title", title);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "image/image.h"
@@ -73,9 +74,9 @@ bm_status report_gallery_strip(base_text *html, const report_picture *pictures, 
 
 static int by_confidence(const void *a, const void *b)
 {
-	const report_prediction *x = *(const report_prediction *const *)a, *y = *(const report_prediction *const *)b;
+	const report_prediction *x = a, *y = b;
 	float p = x->probabilities[x->predicted], q = y->probabilities[y->predicted];
-	return p != q ? (p < q) - (p > q) : (x > y) - (x < y);
+	return p != q ? (p < q) - (p > q) : strcmp(x->path, y->path);
 }
 
 static void class_cell(base_text *html, const char *name)
@@ -105,12 +106,12 @@ bm_status report_gallery_mistakes(base_text *html, const report_predictions *p, 
 {
 	bm_status status = BM_OK;
 	size_t count = 0;
-	const report_prediction **wrong = base_malloc(p->count, sizeof *wrong, "the mistakes", err);
+	report_prediction *wrong = base_malloc(p->count, sizeof *wrong, "the mistakes", err);
 	if (!wrong)
 		return BM_ERR_MEMORY;
 	for (size_t i = 0; i < p->count; i++)
 		if (p->items[i].actual != p->items[i].predicted)
-			wrong[count++] = &p->items[i];
+			wrong[count++] = p->items[i];
 	qsort(wrong, count, sizeof *wrong, by_confidence);
 	base_text_add(html, "<h3 id=\"mistakes\">The mistakes</h3>\n");
 	if (count == 0)
@@ -130,7 +131,7 @@ bm_status report_gallery_mistakes(base_text *html, const report_predictions *p, 
 			"<th scope=\"col\" data-sort=\"number\" class=\"number\">Of actual</th>"
 			"<th scope=\"col\" data-sort=\"text\">File</th></tr>\n</thead>\n<tbody>\n");
 		for (size_t i = 0; i < count && i < MISTAKES_SHOWN && status == BM_OK; i++)
-			status = mistake_row(html, p, wrong[i], err);
+			status = mistake_row(html, p, &wrong[i], err);
 		base_text_add(html, "</tbody>\n</table>\n</div>\n");
 	}
 	base_free(wrong);

@@ -127,6 +127,16 @@ class Run(Case):
             name, value = line.split()
             self.assertAlmostEqual(float(value), ours[name], places=3)
 
+    def test_the_example_evaluates(self):
+        example = pathlib.Path(PROGRAM).parent.parent / "examples" / "evaluate"
+        if not example.exists():
+            self.skipTest(f"{example} is not built")
+        done = subprocess.run([example, "one", "data"], cwd=self.folder, capture_output=True, text=True, check=True)
+        images = sorted((self.folder / "data").glob("*/*"))
+        ours = self.json("predict", "one", *[path.relative_to(self.folder) for path in images])["images"]
+        right = sum(image["class"] == path.parent.name for image, path in zip(ours, images))
+        self.assertIn(f"({right} of {len(images)})", done.stdout)
+
     def test_phase_by_phase_is_the_same_run(self):
         self.call("explore", "data", "--out", "steps", *SMALL)
         self.assertEqual(self.result(self.json("classes", "steps"), "classes")["counts"]["glioma"], self.count)
