@@ -1,6 +1,6 @@
 """Twenty training steps from the same weights on the same batches: our losses follow those of Keras to 1e-3. How far float32 strays by
 itself is told by Keras in float64: rounding grows from step to step, and ours may be twice as far from that as Keras in float32 is. Training
-from scratch, where it grows fastest, is compared with float64 only.
+from scratch, where Keras in float32 itself is 1.1e-3 from float64, is compared with that, to 1e-3.
 
 Dropout is off on both sides, since the masks are drawn by different generators; test_layers.py looks at dropout itself."""
 import numpy as np
@@ -22,7 +22,7 @@ def batches(batch, size, channels, classes):
     return np.clip(images, 0, 1).astype(np.float32), labels
 
 
-def run(name, width, size, channels, batch, last, optimizer, rates, smoothing=0.0, class_weights=None, strict=True, **options):
+def run(name, width, size, channels, batch, last, optimizer, rates, smoothing=0.0, class_weights=None, single_precision=True, **options):
     classes = 4
     folder = Folder()
     path = folder / "start.keras"
@@ -46,9 +46,9 @@ def run(name, width, size, channels, batch, last, optimizer, rates, smoothing=0.
     single = losses_of(model, optimizer(), images, labels, rates, smoothing, class_weights, classes)
     rounding = max(map(distance, single, theirs))
     for step in range(STEPS):
-        if strict:
+        if single_precision:
             close(f"{name}: loss of step {step + 1}", ours[step], single[step], 1e-3)
-        close(f"{name}: loss of step {step + 1} in float64", ours[step], theirs[step], max(1e-3, 2 * rounding))
+        close(f"{name}: loss of step {step + 1} in float64", ours[step], theirs[step], max(1e-3, 2 * rounding) if single_precision else 1e-3)
     print(f"largest distance from float64, losses of {name}: ours {max(map(distance, ours, theirs)):.2g}, Keras in float32 {rounding:.2g}")
     check(f"{name}: the weights learn", distance(theirs[0], theirs[-1]) > 1e-2, theirs)
     everything = ordered_weights(exact)
@@ -82,5 +82,5 @@ def decayed():
 
 
 rates = [2e-5 * (1 + 4 * k / STEPS) for k in range(STEPS)]
-run("scratch", .125, 64, 1, 32, -1, decayed, rates, smoothing=.05, weight_decay=.05, strict=False)
+run("scratch", .125, 64, 1, 32, -1, decayed, rates, smoothing=.05, weight_decay=.05, single_precision=False)
 finish()
