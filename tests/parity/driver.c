@@ -235,7 +235,7 @@ static int command_graph(int argc, char **argv)
 static int command_create(int argc, char **argv)
 {
 	static const char *const names[] = {"glioma", "meningioma", "notumor", "pituitary", "e", "f", "g", "h"};
-	model_options options;
+	model_options options = {0};
 	model m;
 	bm_error err;
 
