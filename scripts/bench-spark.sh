@@ -17,7 +17,7 @@ missing() {
 home=$("$python" -c 'import os, PIL, pyspark; print(os.path.dirname(pyspark.__file__))' 2>/dev/null) ||
 	missing "no PySpark with Pillow in $python ($(dirname "$script")/setup.sh makes it)"
 command -v java >/dev/null || missing "no java"
-scripts/build-spark.sh "$1" || missing "no jar of the Spark job"
+scripts/build-spark.sh "$1" >&2 || missing "no jar of the Spark job"
 
 work=$(mktemp -d)
 cluster() {
@@ -31,7 +31,7 @@ cluster start "$work/cluster" --workers 1 --cores 2 --memory 4g --spark-home "$h
 	exit 1
 }
 eval "$(cluster env "$work/cluster")"
-sed "s#local\[2\]#$SPARK_MASTER#" "$script" >"$work/pyspark.py"
+sed "s#local\[2\]#$SPARK_MASTER#" "$script" >"$work/peer.py"
 # Executors start Python by this name; the driver's address is the loopback one.
 export PYSPARK_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
 
@@ -46,7 +46,7 @@ for ((i = 0; i < rounds; i++)); do
 		exit 1
 	}
 	sed -nE 's/^ *"images_per_second": ?([0-9.]+).*/brainmri \1/p' "$work"/run/phases/*preprocess.json | head -n 1
-	"$python" "$work/pyspark.py" "$data" 2>"$work/log" | sed -nE 's/.* ([0-9.]+) images\/s.*/pyspark \1/p' | grep . || {
+	"$python" "$work/peer.py" "$data" 2>"$work/log" | sed -nE 's/.* ([0-9.]+) images\/s.*/pyspark \1/p' | grep . || {
 		tail -n 5 "$work/log" >&2
 		exit 1
 	}

@@ -80,16 +80,16 @@ static const known errors[] = {
 	 "in HDFS"},
 };
 
-/* The line that says it: where the sign stands, without Java's names of packages in front. */
+/* The line that says it. */
 static void line_of(const char *text, const char *at, char *line, size_t size)
 {
 	const char *begin = at;
 	while (begin > text && begin[-1] != '\n')
 		begin--;
 	size_t length = strcspn(begin, "\r\n");
-	/* "...: java.io.IOException: X": X, or from the sign on where the line is long. */
-	if (length > 300 && at > begin + 60)
-		begin = at - 20, length = strcspn(begin, "\r\n");
+	/* "Job aborted ...: Lost task ...: X": what stands in front of X says nothing. */
+	if (at > begin + 80)
+		begin = at, length = strcspn(begin, "\r\n");
 	while (length > 0 && (*begin == ' ' || *begin == '\t'))
 		begin++, length--;
 	if (length > 300)

@@ -26,6 +26,9 @@ static const char *const defaults[][2] = {
 	{"spark.locality.wait", "0s"},
 	/* Names of files are UTF-8 also where the machine's language is not set. */
 	{"spark.executorEnv.LC_ALL", "C.UTF-8"},
+	/* Java only hands bytes on and lives for seconds: compiling it well would cost more than it gains. */
+	{"spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
+	{"spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
 };
 #define DEFAULTS (sizeof defaults / sizeof *defaults)
 
