@@ -2,6 +2,7 @@
 # Speed and memory, beside what one would use instead: each pair is measured in the same call, alternating A B A B, because
 # machines are noisy and only ratios count. Peers that are not installed are left out and named.
 # usage: bench.sh BUILD [DATA]   (BENCH_ROUNDS: how often each pair alternates, 2; BENCH_STEPS: passes of the network, 8;
+# BENCH_FILES: how many files are uploaded into HDFS, all;
 # BRAINMRI_PEERS: the peers' environments, ~/.cache/brainmri-peers; BRAINMRI_SHARED: ../shared)
 set -u
 build=$1
@@ -88,6 +89,15 @@ cluster() {
 	done < <(scripts/bench-spark.sh "$build" "$data" "$rounds")
 }
 
+# Real images and servers; the whole commands, Java's start included.
+upload() {
+	local name rate
+	note "Uploading ${BENCH_FILES:-all} files of $data into a real HDFS"
+	while read -r name rate; do
+		value "$name" "$rate"
+	done < <(python3 tests/bench/hdfs.py "$program" "$data" --files "${BENCH_FILES:-0}" --values)
+}
+
 network() {
 	note "ResNet-50 with the guide's head, batch 16, 224 x 224, f32"
 	local i
@@ -151,13 +161,15 @@ else
 fi
 
 status=0
-startup && preprocessing && cluster && network && predict || status=1
+startup && preprocessing && cluster && upload && network && predict || status=1
 
 {
-	echo "$(date -u +%F), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1); best of $rounds rounds; images/s"
+	echo "$(date -u +%F), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1); best of $rounds rounds; images/s, files/s"
 	printf '%-46s %10s %10s %9s %10s\n' "" brainmri other ratio goal
 	row "preprocessing / PySpark local[2], compute only" brainmri.preprocess pyspark.preprocess 8
 	row "preprocessing on Spark / PySpark, one cluster" brainmri.cluster pyspark.cluster 5
+	row "upload of small files / hdfs dfs -put" brainmri.put fsshell.put 3
+	row "upload of a pack / hdfs dfs -put" brainmri.pack fsshell.put 5
 	row "preprocessing / decoding alone (the limit)" brainmri.preprocess limit.decode 0.6
 	row "evaluate / PyTorch" brainmri.evaluate torch.evaluate 1
 	row "evaluate / Keras" brainmri.evaluate keras.evaluate 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Upload into a real HDFS, beside `hdfs dfs -put`: the same files, the same servers, in turn, because only ratios of one run count.
 
-usage: hdfs.py PROGRAM DATA [--files N] [--rounds N]
+usage: hdfs.py PROGRAM DATA [--files N] [--rounds N] [--values]
 
 Starts a NameNode and a DataNode of its own (tests/servers). Times are of the whole commands, Java's start included, as a user waits for them;
 Java's start alone is measured too. Exit code 77: no Java or Maven here.
@@ -82,6 +82,7 @@ def main():
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("--files", type=int, default=0, help="how many of them; 0: all")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--values", action="store_true", help="print 'NAME FILES_A_SECOND' for each measurement, for scripts/bench.sh")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="brainmri-bench-") as scratch:
         folder = pathlib.Path(scratch) / "set"
@@ -101,6 +102,12 @@ def main():
                 bench.round(number, images)
         finally:
             servers.stop()
+    if options.values:
+        for name, key in (("brainmri data put", "brainmri.put"), ("brainmri data pack", "brainmri.pack"), ("hdfs dfs -put", "fsshell.put"),
+                          ("hdfs dfs -put -t 8", "fsshell.put8")):
+            for value in bench.seconds[name]:
+                print(key, images / value)
+        return 0
     middle = {name: statistics.median(values) for name, values in bench.seconds.items()}
     base = middle["hdfs dfs -put"]
     print(f"{images} files, {options.rounds} round(s), load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
