@@ -3,6 +3,10 @@
 # knows or would add, in a folder of its own. usage: deb.sh BUILD
 set -eu
 cd "$(dirname "$0")/.."
+# A library that the build needs has to stand in debian/control too.
+for package in $(sed 's/#.*//' scripts/packages.txt | grep -E '^(lib|zlib).*-dev|protobuf' | grep -v '^libc6-dev'); do
+	grep -q "^ $package,*$" debian/control || { echo "deb: debian/control does not name $package (scripts/packages.txt does)" >&2; exit 1; }
+done
 out=$(realpath -m "$1")/deb
 version=$(dpkg-parsechangelog --show-field Version)
 tree=$out/brainmri-$version
