@@ -73,16 +73,22 @@ static void line(base_text *html, double x1, double y1, double x2, double y2, co
 		      y2, css);
 }
 
+/* The first multiple of the step that is not below `low`. */
+static int first_step(double low, double step)
+{
+	return low > 0 ? (int)ceil(low / step - 1e-9) : 0;
+}
+
 /* Lines across with their values, and values below. Lower ends are 0 or 1, so that no step is below 0. */
 static void axes(base_text *html, const plot *p, double step_x, double step_y, const char *name_x, const char *title)
 {
 	char text[32];
-	for (int i = (int)ceil(p->low_y / step_y - 1e-9); i * step_y <= p->high_y + step_y * 1e-6; i++) {
+	for (int i = first_step(p->low_y, step_y); i * step_y <= p->high_y + step_y * 1e-6; i++) {
 		line(html, p->left, at_y(p, i * step_y), p->left + p->width, at_y(p, i * step_y), "grid");
 		snprintf(text, sizeof text, "%g", i * step_y);
 		label(html, p->left - 7, at_y(p, i * step_y) + 4, "end soft", text);
 	}
-	for (int i = (int)ceil(p->low_x / step_x - 1e-9); i * step_x <= p->high_x + step_x * 1e-6; i++) {
+	for (int i = first_step(p->low_x, step_x); i * step_x <= p->high_x + step_x * 1e-6; i++) {
 		snprintf(text, sizeof text, "%g", i * step_x);
 		label(html, at_x(p, i * step_x), p->top + p->height + 18, "middle soft", text);
 	}

@@ -133,6 +133,7 @@ static void charts_of_metrics(void **state)
 	/* A curve's points begin at its highest probability: the infinite threshold says nothing to anyone. */
 	assert_has(text, "Glioma from probability 0.950 on:\\u000a0.0 % found, 25.0 % false alarms&quot;]");
 	assert_null(strstr(text, "inf"));
+	assert_null(strstr(text, ">-0<"));
 	assert_null(strstr(text, "nan"));
 	assert_has(text, "30 (75.0 %)");
 	base_text_free(&html);
