@@ -560,7 +560,7 @@ bm_status storage_hdfs_open(storage *s, const char *where, const storage_options
 	if (!h)
 		return BM_ERR_MEMORY;
 	h->cancel = options->cancel;
-	h->attempts = options->attempts > 0 ? options->attempts : 6;
+	h->attempts = options->attempts > 0 ? options->attempts : 8;
 	h->wait = options->wait > 0 ? options->wait : 0.25;
 	find_user(h);
 	bm_status status = connect_to(h, s->url, where, authority, options, err);

@@ -20,8 +20,8 @@ typedef struct storage_options {
 	const atomic_bool *cancel; /* looked at while a server is waited for; NULL: never */
 	double connect_timeout;	   /* seconds; 0: 10 */
 	double idle_timeout;	   /* seconds without a byte from a server; 0: 60 */
-	int attempts;		   /* of what can be tried again; 0: 5 */
-	double wait;		   /* seconds before the second attempt, doubled for each further one; 0: 0.25 */
+	int attempts; /* of what can be tried again; 0: 8, within some 24 s: a DataNode that is gone is still named for a while */
+	double wait; /* seconds before the second attempt, doubled for each further one; 0: 0.25 */
 } storage_options;
 
 typedef struct storage_info {

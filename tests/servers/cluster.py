@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from xml.sax.saxutils import escape
 
@@ -235,10 +236,10 @@ class Cluster:
     def master_state(self):
         return get_json(f"http://{self.state['environment']['SPARK_MASTER_UI']}/json/")
 
-    def webhdfs(self, operation, path, method="GET", user=None):
+    def webhdfs(self, operation, path, method="GET", user=None, **more):
         """One request; the answer's JSON."""
         environment = self.state["environment"]
-        query = f"op={operation}&user.name={user or environment['CLUSTER_USER']}"
+        query = urllib.parse.urlencode({"op": operation, "user.name": user or environment["CLUSTER_USER"]} | more)
         request = urllib.request.Request(f"http://{environment['CLUSTER_WEBHDFS']}/webhdfs/v1{urllib.request.pathname2url(path)}?{query}", method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
             return json.load(answer)

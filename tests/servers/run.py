@@ -38,6 +38,14 @@ class Result(unittest.TextTestResult):
         self.stream.writeln(f"{word:8} {seconds:6.1f} s  {test.id() if hasattr(test, 'id') else test}{more}")
         self.stream.flush()
 
+    def tell(self, test, err):
+        """At once, not at the end: a run may be cut off."""
+        self.line("FAILED", test)
+        self.stream.writeln(self._exc_info_to_string(err, test))
+
+    def printErrors(self):
+        self.stream.writeln()
+
     def addSuccess(self, test):
         unittest.TestResult.addSuccess(self, test)
         self.passed += 1
@@ -45,11 +53,11 @@ class Result(unittest.TextTestResult):
 
     def addFailure(self, test, err):
         unittest.TestResult.addFailure(self, test, err)
-        self.line("FAILED", test)
+        self.tell(test, err)
 
     def addError(self, test, err):
         unittest.TestResult.addError(self, test, err)
-        self.line("FAILED", test)
+        self.tell(test, err)
 
     def addSkip(self, test, reason):
         unittest.TestResult.addSkip(self, test, reason)
