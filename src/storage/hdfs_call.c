@@ -35,9 +35,10 @@ void storage_hdfs_server(const char *address, char *server, size_t size)
 /* Waits, but not when the work is cancelled. */
 static void pause_for(const storage_hdfs *h, double seconds)
 {
-	double end = base_now() + seconds;
-	for (double left = seconds; left > 0; left = end - base_now()) {
-		if (h->cancel && atomic_load(h->cancel))
+	const double end = base_now() + seconds;
+	while (true) {
+		const double left = end - base_now();
+		if (left <= 0 || (h->cancel && atomic_load(h->cancel)))
 			return;
 		double some = left < 0.05 ? left : 0.05;
 		struct timespec span = {.tv_sec = 0, .tv_nsec = (long)(some * 1e9)};
