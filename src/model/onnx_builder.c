@@ -79,8 +79,7 @@ Onnx__NodeProto *model_onnx_node(model_onnx *x, const char *type, const char *na
 	node->n_input = count;
 	node->n_output = 1;
 	if (x->status == BM_OK)
-		x->status =
-			base_grow(&x->nodes, &x->node_room, x->node_count, sizeof(*x->nodes), "an ONNX model", x->err);
+		x->status = base_grow(&x->nodes, &x->node_room, x->node_count, sizeof(void *), "an ONNX model", x->err);
 	if (x->status != BM_OK)
 		return NULL;
 	return x->nodes[x->node_count++] = node;
@@ -96,11 +95,11 @@ static Onnx__AttributeProto *attribute(model_onnx *x, Onnx__NodeProto *node, con
 	a->name = model_onnx_text(x, "%s", name);
 	a->has_type = 1;
 	a->type = type;
-	all = model_onnx_take(x, (node->n_attribute + 1) * sizeof(*all));
+	all = model_onnx_take(x, (node->n_attribute + 1) * sizeof(void *));
 	if (!all || !a->name)
 		return NULL;
 	if (node->n_attribute)
-		memcpy(all, node->attribute, node->n_attribute * sizeof(*all));
+		memcpy(all, node->attribute, node->n_attribute * sizeof(void *));
 	all[node->n_attribute++] = a;
 	node->attribute = all;
 	return a;
@@ -161,8 +160,8 @@ static void *tensor(model_onnx *x, const char *name, Onnx__TensorProto__DataType
 	t->has_raw_data = 1;
 	t->raw_data = (ProtobufCBinaryData){.len = bytes, .data = values};
 	if (x->status == BM_OK)
-		x->status = base_grow(&x->tensors, &x->tensor_room, x->tensor_count, sizeof(*x->tensors),
-				      "an ONNX model", x->err);
+		x->status = base_grow(&x->tensors, &x->tensor_room, x->tensor_count, sizeof(void *), "an ONNX model",
+				      x->err);
 	if (x->status != BM_OK)
 		return NULL;
 	x->tensors[x->tensor_count++] = t;
@@ -190,7 +189,7 @@ Onnx__ValueInfoProto *model_onnx_value(model_onnx *x, const char *name, Onnx__Te
 	Onnx__TypeProto *kind = MESSAGE(x, Onnx__TypeProto, ONNX__TYPE_PROTO__INIT);
 	Onnx__TypeProto__Tensor *array = MESSAGE(x, Onnx__TypeProto__Tensor, ONNX__TYPE_PROTO__TENSOR__INIT);
 	Onnx__TensorShapeProto *dims = MESSAGE(x, Onnx__TensorShapeProto, ONNX__TENSOR_SHAPE_PROTO__INIT);
-	Onnx__TensorShapeProto__Dimension **all = model_onnx_take(x, rank * sizeof(*all));
+	Onnx__TensorShapeProto__Dimension **all = model_onnx_take(x, rank * sizeof(void *));
 
 	if (!value || !kind || !array || !dims || !all)
 		return NULL;
@@ -220,7 +219,7 @@ Onnx__ValueInfoProto *model_onnx_value(model_onnx *x, const char *name, Onnx__Te
 
 static Onnx__StringStringEntryProto **entries(model_onnx *x, const char *const (*metadata)[2], size_t count)
 {
-	Onnx__StringStringEntryProto **all = model_onnx_take(x, count * sizeof(*all));
+	Onnx__StringStringEntryProto **all = model_onnx_take(x, count * sizeof(void *));
 
 	for (size_t i = 0; all && i < count; i++) {
 		all[i] = MESSAGE(x, Onnx__StringStringEntryProto, ONNX__STRING_STRING_ENTRY_PROTO__INIT);
