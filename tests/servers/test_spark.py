@@ -216,7 +216,7 @@ class Spark(case.Case):
         run = self.fresh("small")
         self.fails("preprocess", run, "--master", "local[2]", "--spark-conf", "spark.driver.memory=200m", says="spark.driver.memory=1g", timeout=300)
         # Java's own error, not Spark's refusal: there too little memory is let through.
-        self.fails("preprocess", run, "--master", "local[2]", "--spark-conf", "spark.driver.memory=32m,spark.testing.reservedMemory=1000",
+        self.fails("preprocess", run, "--master", "local[2]", "--spark-conf", "spark.driver.memory=14m,spark.testing.reservedMemory=1000",
                    says=("Java ran out of memory", "OutOfMemoryError", "--partitions"), timeout=300)
         with socket.socket() as busy:
             busy.bind(("127.0.0.1", 0))
