@@ -18,6 +18,7 @@ cli_function cli_model;
 cli_function cli_train;
 cli_function cli_evaluate;
 cli_function cli_predict;
+cli_function cli_audit;
 cli_function cli_bench;
 cli_function cli_report;
 cli_function cli_worker;

@@ -37,7 +37,7 @@ static void choices_of(const char *help, base_text *words)
 static value_kind kind_of(const cli_option *option, base_text *choices)
 {
 	base_text_clear(choices);
-	if (!option->argument)
+	if (!option->argument || option->argument[0] == '[') /* one that may be left out is not asked for */
 		return VALUE_NONE;
 	choices_of(option->help, choices);
 	if (choices->length)
@@ -92,7 +92,7 @@ static void roff_option(base_text *text, const cli_option *option)
 	roff(text, option->name);
 	base_text_add(text, "\\fR");
 	if (option->argument) {
-		base_text_add(text, " \\fI");
+		base_text_add(text, option->argument[0] == '[' ? "\\fI" : " \\fI");
 		roff(text, option->argument);
 		base_text_add(text, "\\fR");
 	}

@@ -29,7 +29,7 @@ static void tame_openmp(char **argv)
 static bool computes(const cli_command *command)
 {
 	return command->function == cli_run || command->function == cli_train || command->function == cli_evaluate ||
-	       command->function == cli_predict || command->function == cli_export;
+	       command->function == cli_predict || command->function == cli_export || command->function == cli_audit;
 }
 
 int main(int argc, char **argv)

@@ -122,6 +122,13 @@ static const cli_option *find_letter(const cli_command *command, char letter)
 	return NULL;
 }
 
+static bool is_number(const char *word)
+{
+	char *end;
+	strtod(word, &end);
+	return end != word && *end == '\0';
+}
+
 /* argv[*i] begins with a dash; *i is moved on over its value. */
 static bm_status parse_option(int argc, const char *const *argv, int *i, cli_arguments *out, bm_error *err)
 {
@@ -145,6 +152,14 @@ static bm_status parse_option(int argc, const char *const *argv, int *i, cli_arg
 	if (!option->argument && value)
 		return base_fail(err, BM_ERR_USAGE, "--%s takes no value; see 'brainmri %s --help'", option->name,
 				 prefix(out->command));
+	bool optional = option->argument && option->argument[0] == '[';
+	if (optional && !value) {
+		/* A number behind it is its value; anything else is the next argument. */
+		out->values[option->id] = "";
+		if (*i + 1 < argc && is_number(argv[*i + 1]))
+			out->values[option->id] = argv[++*i];
+		return BM_OK;
+	}
 	if (option->argument && !value) {
 		if (*i + 1 >= argc)
 			return base_fail(err, BM_ERR_USAGE, "--%s needs a value: --%s %s; see 'brainmri %s --help'",
@@ -234,7 +249,7 @@ static void option_line(base_text *text, const cli_option *option)
 	char name[WORD_MAX + 32];
 	snprintf(name, sizeof name, "  %c%c%c --%s%s%s", option->letter ? '-' : ' ',
 		 option->letter ? option->letter : ' ', option->letter ? ',' : ' ', option->name,
-		 option->argument ? " " : "", option->argument ? option->argument : "");
+		 option->argument && option->argument[0] != '[' ? " " : "", option->argument ? option->argument : "");
 	int length = (int)strlen(name);
 	base_text_add(text, "%s", name);
 	if (length + 2 > HELP_COLUMN) {

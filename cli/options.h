@@ -43,6 +43,9 @@ typedef enum cli_option_id {
 	CLI_NO_CLASS_WEIGHTS,
 	CLI_TIME_BUDGET,
 	CLI_NO_BENCH,
+	CLI_MODEL,
+	CLI_ABSTAIN,
+	CLI_ANY_IMAGE,
 	CLI_COUNT,
 	CLI_SIZE,
 	CLI_SAVE_OPTIMIZER,
@@ -61,7 +64,7 @@ typedef struct cli_option {
 	cli_option_id id;
 	const char *name;     /* without the dashes */
 	char letter;	      /* 0: none */
-	const char *argument; /* "N"; NULL: a flag */
+	const char *argument; /* "N"; "[=N]": a number that may be left out, and is then ""; NULL: a flag */
 	const char *help;     /* one line */
 	uint32_t commands;    /* bit of each command that takes it */
 } cli_option;

@@ -14,7 +14,8 @@ typedef struct prediction {
 	int width;	/* of the widest path */
 	int classes;
 	float *probabilities; /* [classes] */
-	int failed;
+	bm_result result;
+	int failed, refused, unsure;
 } prediction;
 
 static int columns_of(const prediction *p, int index)
@@ -25,7 +26,7 @@ static int columns_of(const prediction *p, int index)
 
 static int class_column(const prediction *p)
 {
-	int width = 5;
+	int width = 8; /* "not sure" */
 	for (int k = 0; k < p->classes; k++)
 		if (base_text_columns(bm_model_class_name(p->model, k)) > width)
 			width = base_text_columns(bm_model_class_name(p->model, k));
@@ -54,46 +55,64 @@ static void header(const prediction *p)
 	base_text_free(&text);
 }
 
-static void show(const prediction *p, const char *path, int best)
+/* What stands in the class's place when there is no answer. */
+static const char *answer(const prediction *p)
+{
+	static const char *const none[] = {[BM_NOT_SURE] = "not sure", [BM_REFUSED] = "refused"};
+	if (p->result.verdict == BM_ANSWERED)
+		return bm_model_class_name(p->model, p->result.best);
+	return none[p->result.verdict];
+}
+
+static void show(const prediction *p, const char *path)
 {
 	base_text text = {0};
 	pad(&text, path, p->width, false);
 	base_text_add(&text, "  ");
-	pad(&text, bm_model_class_name(p->model, best), class_column(p), false);
-	base_text_add(&text, "  %10.4f", (double)p->probabilities[best]);
+	pad(&text, answer(p), class_column(p), false);
+	base_text_add(&text, "  %10.4f", (double)p->result.confidence);
 	for (int k = 0; k < p->classes; k++)
 		base_text_add(&text, "  %*.4f", columns_of(p, k), (double)p->probabilities[k]);
+	if (p->result.verdict != BM_ANSWERED)
+		base_text_add(&text, "  %s", p->result.advice);
 	base_result(&p->terminal->observer, "%s", base_text_string(&text));
 	base_text_free(&text);
 }
 
-static void keep(const prediction *p, const char *path, int best)
+static void keep(const prediction *p, const char *path)
 {
+	static const char *const verdicts[] = {
+		[BM_ANSWERED] = "answered", [BM_NOT_SURE] = "not sure", [BM_REFUSED] = "refused"};
 	json_t *all = json_object();
 	for (int k = 0; k < p->classes; k++)
 		json_object_set_new(all, bm_model_class_name(p->model, k), json_real((double)p->probabilities[k]));
-	json_array_append_new(p->images, json_pack("{s:s, s:s, s:f, s:o}", "path", path, "class",
-						   bm_model_class_name(p->model, best), "confidence",
-						   (double)p->probabilities[best], "probabilities", all));
+	json_t *one =
+		json_pack("{s:s, s:s, s:s?, s:f, s:f, s:o}", "path", path, "verdict", verdicts[p->result.verdict],
+			  "class", p->result.verdict == BM_ANSWERED ? answer(p) : NULL, "confidence",
+			  (double)p->result.confidence, "threshold", (double)p->result.threshold, "probabilities", all);
+	if (p->result.unlikeness >= 0)
+		json_object_set_new(one, "unlikeness", json_real((double)p->result.unlikeness));
+	if (p->result.verdict != BM_ANSWERED)
+		json_object_set_new(one, "advice", json_string(p->result.advice));
+	json_array_append_new(p->images, one);
 }
 
 static void classify(prediction *p, const char *path)
 {
 	bm_error err = {0};
-	if (bm_model_classify_file(p->model, path, p->probabilities, &err) != BM_OK) {
+	p->result.size = sizeof p->result;
+	if (bm_model_judge_file(p->model, path, &p->result, p->probabilities, &err) != BM_OK) {
 		cli_terminal_error(p->terminal, &err);
 		json_array_append_new(p->images, json_pack("{s:s, s:s}", "path", path, "error", err.message));
 		p->failed++;
 		return;
 	}
-	int best = 0;
-	for (int k = 1; k < p->classes; k++)
-		if (p->probabilities[k] > p->probabilities[best])
-			best = k;
+	p->refused += p->result.verdict == BM_REFUSED;
+	p->unsure += p->result.verdict == BM_NOT_SURE;
 	if (p->terminal->json)
-		keep(p, path, best);
+		keep(p, path);
 	else
-		show(p, path, best);
+		show(p, path);
 }
 
 static void print_json(const prediction *p, const char *path)
@@ -101,10 +120,26 @@ static void print_json(const prediction *p, const char *path)
 	json_t *classes = json_array();
 	for (int k = 0; k < p->classes; k++)
 		json_array_append_new(classes, json_string(bm_model_class_name(p->model, k)));
-	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i}", "command", "predict", "model", path, "classes", classes,
-				 "images", p->images, "failed", p->failed);
+	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i, s:i, s:i}", "command", "predict", "model", path, "classes",
+				 classes, "images", p->images, "failed", p->failed, "not_sure", p->unsure, "refused",
+				 p->refused);
 	cli_print_json(p->terminal, json);
 	json_decref(json);
+}
+
+/* --abstain: with the model's own threshold; --abstain=X: with X. --any-image: nothing is refused. */
+static bm_status set_limits(const cli_arguments *a, bm_model *opened, bm_error *err)
+{
+	const char *given = a->values[CLI_ABSTAIN];
+	double threshold = -1;
+	bm_status status = BM_OK;
+	if (given && given[0])
+		status = cli_parse_real("abstain", given, 0, 1, &threshold, err);
+	if (status == BM_OK && given)
+		status = bm_model_set_abstain(opened, threshold, err);
+	if (a->values[CLI_ANY_IMAGE])
+		bm_model_set_refuse(opened, 0);
+	return status;
 }
 
 int cli_predict(const cli_arguments *a, cli_terminal *terminal)
@@ -117,8 +152,12 @@ int cli_predict(const cli_arguments *a, cli_terminal *terminal)
 		status = cli_parse_threads(a->values[CLI_THREADS], &threads, &err);
 	if (status == BM_OK)
 		status = bm_model_open(a->operands[0], threads, &p.model, &err);
-	if (status != BM_OK)
+	if (status == BM_OK)
+		status = set_limits(a, p.model, &err);
+	if (status != BM_OK) {
+		bm_model_close(p.model);
 		return cli_terminal_error(terminal, &err);
+	}
 	p.classes = bm_model_class_count(p.model);
 	p.probabilities = base_malloc((size_t)p.classes, sizeof *p.probabilities, "the probabilities", &err);
 	p.images = json_array();

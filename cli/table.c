@@ -17,9 +17,10 @@ enum {
 	WORKER = 1u << 12,
 	EXPORT = 1u << 13,
 	DATA = 1u << 14,
-	EVERY = (1u << 15) - 1,
+	AUDIT = 1u << 15,
+	EVERY = (1u << 16) - 1,
 	SPARK = RUN | ENVIRONMENT | EXPLORE | PREPROCESS | BENCH,
-	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH
+	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH | AUDIT
 };
 
 /* In the order of the bits above. */
@@ -60,9 +61,12 @@ const cli_command cli_commands[] = {
 	{"predict", "RUN|MODEL IMAGE...", "classify images",
 	 "The first operand is a run folder (its best model is taken) or a .keras file that brainmri wrote. When an "
 	 "image cannot be read the "
-	 "others are still classified and the exit code is 1.",
-	 "brainmri predict runs/first scan.jpg\nbrainmri predict runs/first/best_model_stage2.keras *.png --json", 2,
-	 -1, cli_predict},
+	 "others are still classified and the exit code is 1. An image that is unlike those that the model was trained "
+	 "on (a photo, a "
+	 "blank page) is refused, as a model knows its classes only and would give it one of them.",
+	 "brainmri predict runs/first scan.jpg --abstain\nbrainmri predict runs/first/best_model_stage2.keras *.png "
+	 "--json",
+	 2, -1, cli_predict},
 	{"bench", "RUN | DATA [--out RUN]", "phase 10: sequential against parallel preprocessing, with a projection",
 	 "", "brainmri bench runs/first", 1, 1, cli_bench},
 	{"report", "RUN...",
@@ -94,6 +98,13 @@ const cli_command cli_commands[] = {
 	 "brainmri data pack brain_Tumor_Types hdfs://localhost:9000/user/me/brain_Tumor_Types.zip\n"
 	 "brainmri data verify brain_Tumor_Types hdfs:///user/me/brain_Tumor_Types",
 	 2, 3, cli_data},
+	{"audit", "TRAIN TEST", "copies of training images among test images, and what they do to accuracy",
+	 "TRAIN and TEST are folders with a folder of images per class. Copies are files with the same bytes, and "
+	 "images that "
+	 "are nearly the same; a model has seen them, so its test accuracy is too high. With --model it is also "
+	 "measured "
+	 "without them.",
+	 "brainmri audit data/Training data/Testing --model runs/first --out audits/first", 2, 2, cli_audit},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
@@ -105,7 +116,7 @@ const cli_option cli_options[] = {
 	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration", RUN | EXPLORE},
 
 	{CLI_STRICT, "strict", 0, NULL, "fail on a file that cannot be read, instead of leaving it out",
-	 RUN | EXPLORE | CLASSES | PREPROCESS},
+	 RUN | EXPLORE | CLASSES | PREPROCESS | AUDIT},
 	{CLI_SPLIT, "split", 0, "KIND",
 	 "default: 70/15/15 train/validation/test; guide: 80/20, tested on the validation part",
 	 RUN | EXPLORE | PREPROCESS},
@@ -153,6 +164,13 @@ const cli_option cli_options[] = {
 	{CLI_SAVE_OPTIMIZER, "save-optimizer", 0, NULL,
 	 "keep Adam's state in the .keras files, for Keras' fit() to go on from", RUN | EXPLORE | TRAIN},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
+
+	{CLI_MODEL, "model", 0, "RUN|FILE", "also measure this model's accuracy with and without the copies", AUDIT},
+	{CLI_ABSTAIN, "abstain", 0, "[=X]",
+	 "say 'not sure: see a radiologist' below a confidence of X, 0 to 1 (that chosen when the model was evaluated)",
+	 PREDICT},
+	{CLI_ANY_IMAGE, "any-image", 0, NULL,
+	 "classify images that are unlike those trained on, too: not to be believed", PREDICT},
 
 	{CLI_COUNT, "count", 'n', "N", "images per class (100)", PHANTOM},
 	{CLI_SIZE, "size", 0, "N", "pixels a side, 32 to 1024 (256)", PHANTOM},

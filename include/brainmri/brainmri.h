@@ -54,8 +54,39 @@ void bm_model_close(bm_model *model); /* NULL is allowed */
 int bm_model_class_count(const bm_model *model);
 const char *bm_model_class_name(const bm_model *model, int index); /* owned by the model */
 
+/* What an answer is worth. */
+typedef enum bm_verdict {
+	BM_ANSWERED, /* the class is the model's answer */
+	BM_NOT_SURE, /* the confidence is below the threshold: see a radiologist */
+	BM_REFUSED   /* unlike the images that the model was trained on: the class means nothing */
+} bm_verdict;
+
+typedef struct bm_result {
+	size_t size;	    /* sizeof(bm_result), set by the caller: members may be added at the end */
+	bm_verdict verdict; /* the first that holds of BM_REFUSED, BM_NOT_SURE, BM_ANSWERED */
+	int best;	    /* index of the most probable class */
+	float confidence;   /* its probability */
+	float threshold;    /* confidence that an answer takes; 0: any */
+	float unlikeness;   /* over 1: refused; negative: the model has no check */
+	const char *advice; /* one line for a person; static storage */
+} bm_result;
+
+/* Lets the model abstain: a confidence below `threshold` is BM_NOT_SURE. A model does not abstain unless told to.
+ * Negative: the threshold that was chosen on validation images when the model was evaluated; BM_ERR_NOT_FOUND when it
+ * has none. Up to 1 (BM_ERR_USAGE); 0 turns it off. */
+bm_status bm_model_set_abstain(bm_model *model, double threshold, bm_error *err);
+/* Whether images that are unlike those trained on are refused (1, as at first, where the model has a check) or not (0). */
+void bm_model_set_refuse(bm_model *model, int refuse);
+
+/* As bm_model_classify_... below, with the verdict. result->size must be set. probabilities may be NULL. */
+bm_status bm_model_judge_file(bm_model *model, const char *path, bm_result *result, float *probabilities,
+			      bm_error *err);
+bm_status bm_model_judge_bytes(bm_model *model, const void *bytes, size_t size, bm_result *result, float *probabilities,
+			       bm_error *err);
+
 /* Classifies one JPEG or PNG, at most 64 MiB and 16 Mpixel.
- * probabilities: float[bm_model_class_count(model)], each in [0,1], sum 1. */
+ * probabilities: float[bm_model_class_count(model)], each in [0,1], sum 1, calibrated when the model was evaluated.
+ * Every image gets a class, a photo of a cat as well: bm_model_judge_ tells whether to believe it. */
 bm_status bm_model_classify_file(bm_model *model, const char *path, float *probabilities, bm_error *err);
 bm_status bm_model_classify_bytes(bm_model *model, const void *bytes, size_t size, float *probabilities, bm_error *err);
 

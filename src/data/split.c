@@ -253,8 +253,8 @@ static bool parse_index(const char *text, size_t limit, size_t *index)
 	return *end == '\0' && *index < limit;
 }
 
-/* seen[i]: one bit for each part that image i is in. */
-static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t pack_count, bm_error *err)
+/* seen[i]: one bit for each part that image i is in. groups: NULL when not wanted. */
+static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t *groups, size_t pack_count, bm_error *err)
 {
 	char *fields[3];
 	for (size_t row = 0;; row++) {
@@ -274,6 +274,8 @@ static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t pack_count, bm_e
 		if (seen[index] & (1u << part))
 			return base_fail(err, BM_ERR_FORMAT, "image %zu is named twice", index);
 		seen[index] |= (uint8_t)(1u << part);
+		if (groups)
+			groups[index] = group;
 	}
 }
 
@@ -300,13 +302,13 @@ static bm_status check_parts(uint8_t *seen, size_t count, bool *same_test, bm_er
 	return BM_OK;
 }
 
-bm_status data_split_read(const char *path, size_t pack_count, data_split *out, bm_error *err)
+/* out or groups may be NULL. */
+static bm_status read_split(const char *path, size_t pack_count, data_split *out, size_t *groups, bm_error *err)
 {
 	uint8_t *bytes = NULL, *seen = NULL;
 	size_t size = 0, title = strlen(columns);
 	bool same_test = false;
 	char *fields[3];
-	*out = (data_split){0};
 	bm_status status = base_file_read(path, (size_t)1 << 30, &bytes, &size, err);
 	if (status != BM_OK)
 		return status;
@@ -319,10 +321,10 @@ bm_status data_split_read(const char *path, size_t pack_count, data_split *out, 
 	if (size <= title || memcmp(bytes, columns, title) != 0 || data_csv_row(&csv, fields, 3) != 3)
 		status = base_fail(err, BM_ERR_FORMAT, "it does not begin with '%s'", columns);
 	else
-		status = read_rows(&csv, seen, pack_count, err);
+		status = read_rows(&csv, seen, groups, pack_count, err);
 	if (status == BM_OK)
 		status = check_parts(seen, pack_count, &same_test, err);
-	if (status == BM_OK)
+	if (status == BM_OK && out)
 		status = make_lists(seen, pack_count, same_test, out, err);
 end:
 	if (status == BM_ERR_FORMAT && err)
@@ -330,4 +332,15 @@ end:
 	base_free(seen);
 	base_free(bytes);
 	return status;
+}
+
+bm_status data_split_read(const char *path, size_t pack_count, data_split *out, bm_error *err)
+{
+	*out = (data_split){0};
+	return read_split(path, pack_count, out, NULL, err);
+}
+
+bm_status data_split_read_groups(const char *path, size_t pack_count, size_t *groups, bm_error *err)
+{
+	return read_split(path, pack_count, NULL, groups, err);
 }

@@ -41,6 +41,8 @@ bm_status data_split_make(const data_pack *pack, const data_near_copies *copies,
 void data_split_free(data_split *split);
 /* split.csv: index,part,group. Written whole or not at all. */
 bm_status data_split_write(const data_split *split, const data_near_copies *copies, const char *path, bm_error *err);
+/* The near-copy groups that split.csv names: groups[pack_count]. */
+bm_status data_split_read_groups(const char *path, size_t pack_count, size_t *groups, bm_error *err);
 bm_status data_split_read(const char *path, size_t pack_count, data_split *out, bm_error *err);
 
 #endif

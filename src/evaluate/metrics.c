@@ -112,8 +112,7 @@ static void interpret(evaluate_metrics *m)
 		}
 }
 
-/* Wilson's score interval (1927) for a share of n, 95 %. */
-static void wilson(double share, double n, double *low, double *high)
+void evaluate_wilson(double share, double n, double *low, double *high)
 {
 	const double z = 1.959963984540054;
 	double centre = share + z * z / (2 * n);
@@ -213,7 +212,7 @@ bm_status evaluate_compute(const float *probabilities, const int *labels, size_t
 	count_predictions(probabilities, labels, out);
 	rate_classes(out);
 	interpret(out);
-	wilson(out->accuracy, (double)count, &out->accuracy_low, &out->accuracy_high);
+	evaluate_wilson(out->accuracy, (double)count, &out->accuracy_low, &out->accuracy_high);
 	status = roc_all(probabilities, labels, out, err);
 	if (status != BM_OK)
 		evaluate_metrics_free(out);

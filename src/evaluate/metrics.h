@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/set.h"
+#include "evaluate/trust.h"
 
 typedef struct evaluate_class {
 	double precision, recall, f1; /* 0 where undefined (0/0), as scikit-learn's zero_division=0 */
@@ -29,7 +30,12 @@ typedef struct evaluate_metrics {
 						* taken for the other; -1 when nothing is confused */
 	int best_class;		    /* the one best told apart: highest f1; -1 when all are 0 */
 	double accuracy_low, accuracy_high; /* Wilson 95 % interval */
+	bool have_reliability;
+	evaluate_reliability reliability;
 } evaluate_metrics;
+
+/* Wilson's score interval (1927) for a share of n, 95 %. */
+void evaluate_wilson(double share, double n, double *low, double *high);
 
 /* probabilities [count][classes], labels [count] in [0, classes), 2 <= classes <= DATA_CLASSES_MAX. The first largest
  * probability is the prediction. BM_ERR_DATA for count 0 and labels out of range, BM_ERR_NUMERIC for probabilities outside

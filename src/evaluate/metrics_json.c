@@ -70,6 +70,8 @@ static json_t *make_all(const evaluate_metrics *m, const char *const *names)
 	}
 	json_object_set_new(json, "confusion_matrix", matrix);
 	json_object_set_new(json, "per_class", classes);
+	if (m->have_reliability)
+		json_object_set_new(json, "reliability", evaluate_reliability_json(&m->reliability));
 	return json;
 }
 
@@ -279,6 +281,12 @@ static void read_all(reader *r, json_t *json, evaluate_metrics *m)
 	m->confused_a = none ? -1 : find_class(r, classes, json_array_get(pair, 0), "most_confused");
 	m->confused_b = none ? -1 : find_class(r, classes, json_array_get(pair, 1), "most_confused");
 	m->best_class = find_class(r, classes, json_object_get(json, "best_distinguished"), "best_distinguished");
+
+	const json_t *reliability = json_object_get(json, "reliability");
+	const char *missing = NULL;
+	m->have_reliability = reliability != NULL;
+	if (reliability && !evaluate_reliability_read(reliability, &m->reliability, &missing))
+		fail(r, missing);
 }
 
 bm_status evaluate_metrics_read(const char *path, evaluate_metrics *out, bm_error *err)

@@ -77,6 +77,9 @@ char *model_brainmri_json(const model *m, bm_error *err)
 			"trainable_base_layers", trainable, "classes", classes);
 	if (all && !plain && add_more(all, &m->options) != 0)
 		all = (json_decref(all), NULL);
+	/* A text in a text: it comes back byte for byte. */
+	if (all && m->trust && json_object_set_new(all, "trust", json_string(m->trust)) != 0)
+		all = (json_decref(all), NULL);
 	if (all)
 		text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 	json_decref(all);
@@ -89,6 +92,7 @@ void model_description_free(model_description *d)
 {
 	for (int i = 0; i < MODEL_CLASSES_MAX; i++)
 		base_free(d->class_names[i]);
+	base_free(d->trust);
 	memset(d, 0, sizeof(*d));
 }
 
@@ -165,6 +169,10 @@ bm_status model_describe(const char *path, const void *bytes, size_t size, model
 		goto cleanup;
 	}
 	status = read_classes(path, classes, out, err);
+	if (status == BM_OK && json_is_string(json_object_get(all, "trust"))) {
+		out->trust = base_strdup(json_string_value(json_object_get(all, "trust")), err);
+		status = out->trust ? BM_OK : BM_ERR_MEMORY;
+	}
 cleanup:
 	json_decref(all);
 	if (status != BM_OK)

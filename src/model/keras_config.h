@@ -23,6 +23,7 @@ typedef struct model_description {
 	model_options options;
 	int trainable_base;		      /* base layers that are trainable, counted from the end */
 	char *class_names[MODEL_CLASSES_MAX]; /* owned */
+	char *trust;			      /* owned; of model.trust; NULL: none */
 } model_description;
 void model_description_free(model_description *d); /* safe on a zeroed one */
 

@@ -223,6 +223,10 @@ bm_status model_load(const char *path, model *out, bm_error *err)
 		status = model_build(&d->options, (const char *const *)d->class_names, out, err);
 	if (status == BM_OK)
 		status = take_weights(out, file, NULL, err);
+	if (status == BM_OK && d->trust) {
+		out->trust = base_strdup(d->trust, err);
+		status = out->trust ? BM_OK : BM_ERR_MEMORY;
+	}
 	if (status == BM_OK)
 		model_set_trainable(out, MODEL_LAST_LAYERS, d->trainable_base);
 	else

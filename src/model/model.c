@@ -65,6 +65,7 @@ void model_free(model *m)
 {
 	for (int i = 0; i < MODEL_CLASSES_MAX; i++)
 		base_free(m->class_names[i]);
+	base_free(m->trust);
 	nn_weights_free(&m->weights);
 	nn_graph_free(&m->graph);
 	memset(m, 0, sizeof(*m));

@@ -43,6 +43,7 @@ typedef struct model {
 	int base_layers; /* graph.layers[0 .. base_layers) are the base, the input layer among them (175 for MODEL_V1 without
 			  * rescaling) */
 	char *class_names[MODEL_CLASSES_MAX]; /* owned; options.classes of them */
+	char *trust; /* JSON text of how far it may be believed (evaluate/trust.h), kept in its file; owned; NULL: not evaluated */
 } model;
 
 /* What may learn. */

@@ -6,19 +6,32 @@
 #include "base/threads.h"
 #include "data/loader.h"
 
+/* What every head begins with (model_build_graph). */
+#define FEATURES "global_average_pooling2d"
+
 struct model_predictor {
 	nn_network *network;
-	int batch, size, channels, classes;
+	int batch, size, channels, classes, features;
 	float *images;	      /* [batch][size][size][channels], for packs */
 	float *probabilities; /* [batch][classes] */
+	float *kept;	      /* [batch][features] */
 };
+
+int model_feature_count(const model *m)
+{
+	return m->graph.layers[nn_graph_find(&m->graph, FEATURES)].channels;
+}
 
 bm_status model_predictor_create(const model *m, int batch, int image_size, int threads, model_predictor **out,
 				 bm_error *err)
 {
 	int size = image_size > 0 ? image_size : m->options.image_size;
-	nn_options options = {
-		.batch = batch, .height = size, .width = size, .channels = m->options.channels, .threads = threads};
+	nn_options options = {.batch = batch,
+			      .height = size,
+			      .width = size,
+			      .channels = m->options.channels,
+			      .threads = threads,
+			      .keep = FEATURES};
 	model_predictor *p;
 	bm_status status;
 
@@ -32,11 +45,13 @@ bm_status model_predictor_create(const model *m, int batch, int image_size, int 
 	p->size = size;
 	p->channels = m->options.channels;
 	p->classes = m->options.classes;
+	p->features = model_feature_count(m);
 	status = nn_network_create(&m->graph, &m->weights, &options, &p->network, err);
 	if (status != BM_OK)
 		goto cleanup;
 	p->probabilities = base_malloc((size_t)batch * (size_t)p->classes, sizeof(float), "probabilities", err);
-	if (!p->probabilities)
+	p->kept = base_malloc((size_t)batch * (size_t)p->features, sizeof(float), "features", err);
+	if (!p->probabilities || !p->kept)
 		status = BM_ERR_MEMORY;
 cleanup:
 	if (status != BM_OK)
@@ -53,6 +68,7 @@ void model_predictor_free(model_predictor *p)
 	nn_network_free(p->network);
 	base_free(p->images);
 	base_free(p->probabilities);
+	base_free(p->kept);
 	base_free(p);
 }
 
@@ -76,6 +92,11 @@ int model_predictor_channels(const model_predictor *p)
 	return p->channels;
 }
 
+int model_predictor_features(const model_predictor *p)
+{
+	return p->features;
+}
+
 static size_t image_floats(const model_predictor *p)
 {
 	return (size_t)p->size * (size_t)p->size * (size_t)p->channels;
@@ -83,6 +104,13 @@ static size_t image_floats(const model_predictor *p)
 
 bm_status model_predictor_run(model_predictor *p, const float *images, int n, float *probs, bm_error *err)
 {
+	return model_predictor_run_features(p, images, n, probs, NULL, err);
+}
+
+bm_status model_predictor_run_features(model_predictor *p, const float *images, int n, float *probs, float *features,
+				       bm_error *err)
+{
+	size_t width = (size_t)p->features;
 	bm_status status = BM_OK;
 
 	for (int done = 0; done < n && status == BM_OK; done += p->batch) {
@@ -90,6 +118,10 @@ bm_status model_predictor_run(model_predictor *p, const float *images, int n, fl
 
 		status = nn_network_forward(p->network, images + (size_t)done * image_floats(p), count, false, 0,
 					    probs + (size_t)done * (size_t)p->classes, err);
+		if (status == BM_OK && features)
+			status = nn_network_output(p->network, FEATURES, p->kept, (size_t)p->batch * width, err);
+		if (status == BM_OK && features)
+			memcpy(features + (size_t)done * width, p->kept, (size_t)count * width * sizeof(float));
 	}
 	return status;
 }
@@ -112,7 +144,7 @@ static void mirror_image(float *pixels, int size, int channels)
 
 /* Classifies `count` images of the pack into probs; the images are left in p->images. */
 static bm_status run_batch(model_predictor *p, const data_pack *pack, const size_t *indices, size_t first, int count,
-			   bool mirror, float *probs, bm_error *err)
+			   bool mirror, float *probs, float *features, bm_error *err)
 {
 	size_t floats = image_floats(p), pixels = (size_t)pack->side * (size_t)pack->side,
 	       values = (size_t)count * (size_t)p->classes;
@@ -128,7 +160,7 @@ static bm_status run_batch(model_predictor *p, const data_pack *pack, const size
 		if (status != BM_OK)
 			return status;
 	}
-	status = model_predictor_run(p, p->images, count, probs, err);
+	status = model_predictor_run_features(p, p->images, count, probs, features, err);
 	if (status != BM_OK || !mirror)
 		return status;
 	for (int i = 0; i < count; i++)
@@ -141,6 +173,13 @@ static bm_status run_batch(model_predictor *p, const data_pack *pack, const size
 
 bm_status model_predict_pack(model_predictor *p, const data_pack *pack, const size_t *indices, size_t count,
 			     bool mirror, const base_observer *observer, float *probs, bm_error *err)
+{
+	return model_predict_pack_features(p, pack, indices, count, mirror, observer, probs, NULL, err);
+}
+
+bm_status model_predict_pack_features(model_predictor *p, const data_pack *pack, const size_t *indices, size_t count,
+				      bool mirror, const base_observer *observer, float *probs, float *features,
+				      bm_error *err)
 {
 	base_progress progress = {.what = "Predicting", .unit = "images", .total = (long long)count};
 	double start = base_now();
@@ -156,7 +195,8 @@ bm_status model_predict_pack(model_predictor *p, const data_pack *pack, const si
 
 		status = base_check_cancel(observer, err);
 		if (status == BM_OK)
-			status = run_batch(p, pack, indices, done, now, mirror, probs + done * (size_t)p->classes, err);
+			status = run_batch(p, pack, indices, done, now, mirror, probs + done * (size_t)p->classes,
+					   features ? features + done * (size_t)p->features : NULL, err);
 		done += (size_t)now;
 		progress.done = (long long)done;
 		progress.seconds = base_now() - start;

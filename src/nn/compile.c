@@ -296,7 +296,9 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 			      .gradient_buffer = -1,
 			      .gradient_buffer2 = -1,
 			      .producer = op->time};
-	if (network->options.keep_outputs)
+	bool kept = network->options.keep_outputs ||
+		    (network->options.keep && strcmp(layer->name, network->options.keep) == 0);
+	if (kept)
 		whole = true;
 	tensor->batch = whole ? network->options.batch : network->chunk;
 	tensor->layout = layer->flat ? NN_FLAT : planar(network, op) ? NN_PLANAR : NN_BLOCKED;
@@ -304,7 +306,7 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 	tensor->image_floats = channels * (size_t)layer->height * (size_t)layer->width;
 	op->output = index;
 	network->tensor_of[op->head] = index;
-	if (is_last || network->options.keep_outputs)
+	if (is_last || kept)
 		death = network->op_count - 1;
 	if (in_place(network, op, tensor)) {
 		nn_tensor *residual = &network->tensors[op->residual];

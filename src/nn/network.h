@@ -18,6 +18,9 @@ typedef struct nn_options {
 	int threads;   /* 0: one per core */
 	uint64_t seed; /* of dropout */
 	int chunk;     /* images that the frozen part computes at a time, at most; 0: 16 */
+	/* A layer whose output nn_network_output is to know after each pass, at the cost of that output's memory; NULL: none. A name
+	 * that no layer has is ignored. Read by nn_network_create only. */
+	const char *keep;
 	/* For tests and pictures; both take more memory. */
 	bool keep_outputs; /* no output's memory is used again: nn_network_output knows every layer that was not fused away */
 	bool input_gradient; /* backward goes down to the images: nn_network_input_gradient */

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "data/csv.h"
 #include "phases/phases.h"
+#include "phases/scores.h"
 #include "report/figures.h"
 #include "report/tables.h"
 
@@ -17,62 +18,61 @@ static const uint64_t tile_stream = 0x74696c6573; /* "tiles" */
 
 typedef struct evaluation {
 	phase_context *c;
-	const size_t *indices; /* [count] into the pack */
-	size_t count;
-	int classes;
-	float *probabilities; /* [count][classes] */
-	int *labels;	      /* [count] */
+	phase_scores test;
+	evaluate_trust trust;
 	const char *const *names;
 } evaluation;
 
-static int best_of(const float *probabilities, int classes)
-{
-	int best = 0;
-	for (int k = 1; k < classes; k++)
-		if (probabilities[k] > probabilities[best])
-			best = k;
-	return best;
-}
-
+/* Both parts classified and judged; the model's file learns what it may be believed. */
 static bm_status classify(evaluation *e, const char *file, int image_size, bm_error *err)
 {
 	phase_context *c = e->c;
 	model best = {0};
 	model_predictor *predictor = NULL;
+	phase_scores validation = {0};
 	char *path = phase_path(c, file, err), seconds[32];
 	if (!path)
 		return BM_ERR_MEMORY;
 	bm_status status = model_load(path, &best, err);
-	base_free(path);
-	if (status != BM_OK)
-		return status;
-	if (best.options.classes != e->classes) {
+	if (status == BM_OK && best.options.classes != c->pack.class_count)
 		status = base_fail(err, BM_ERR_DATA,
 				   "'%s' tells %d classes apart, the data has %d; train again with 'brainmri train %s'",
-				   file, best.options.classes, e->classes, c->folder);
+				   file, best.options.classes, c->pack.class_count, c->folder);
+	if (status != BM_OK)
 		goto done;
-	}
 	phase_say(c, "✓ Model loaded: %s (chosen by its validation accuracy: stage %d, epoch %d)", file,
 		  c->history.best_stage, c->history.best_epoch);
 	phase_say(c, "%s", "");
-	phase_say(c, "Evaluating on test set (%zu samples)...", e->count);
-	double begun = base_now();
+	phase_say(c, "Evaluating on test set (%zu samples)...", c->split.count[DATA_TEST]);
 	status = model_predictor_create(&best, BATCH, image_size, c->threads, &predictor, err);
 	if (status == BM_OK)
-		status = model_predict_pack(predictor, &c->pack, e->indices, e->count, c->config.plan.mirror,
-					    &c->observer, e->probabilities, err);
+		status = phase_scores_make(c, predictor, DATA_VALIDATION, &validation, err);
+	double begun = base_now();
+	if (status == BM_OK)
+		status = phase_scores_make(c, predictor, DATA_TEST, &e->test, err);
 	if (status != BM_OK)
 		goto done;
 	double took = base_now() - begun;
-	phase_say(c, "✓ %zu images in %s (%.1f images/second, %d x %d pixels%s)", e->count,
-		  base_format_seconds(took, seconds), (double)e->count / took, image_size, image_size,
+	phase_say(c, "✓ %zu images in %s (%.1f images/second, %d x %d pixels%s)", e->test.count,
+		  base_format_seconds(took, seconds), (double)e->test.count / took, image_size, image_size,
 		  c->config.plan.mirror ? ", each with its mirror image" : "");
 	phase_put_text(c, NULL, "model", file);
 	phase_put_int(c, NULL, "image_size", image_size);
 	phase_put(c, NULL, "mirror", json_boolean(c->config.plan.mirror));
 	phase_put_real(c, NULL, "evaluation_seconds", took);
-	phase_put_real(c, NULL, "images_per_second", (double)e->count / took);
+	phase_put_real(c, NULL, "images_per_second", (double)e->test.count / took);
+	evaluate_metrics_free(&c->metrics);
+	c->have_metrics = false;
+	status = evaluate_compute(e->test.probabilities, e->test.labels, e->test.count, e->test.classes, &c->metrics,
+				  err);
+	if (status == BM_OK)
+		status = phase_judge(c, &validation, &e->test, &e->trust, err);
+	e->trust.image_size = image_size;
+	if (status == BM_OK)
+		status = phase_keep_trust(&best, path, &e->trust, err);
 done:
+	base_free(path);
+	phase_scores_free(&validation);
 	model_predictor_free(predictor);
 	model_free(&best);
 	return status;
@@ -83,22 +83,27 @@ static bm_status write_predictions(const evaluation *e, bm_error *err)
 	const data_pack *pack = &e->c->pack;
 	base_text text = {0};
 	base_text_add(&text, "path,label,predicted,confidence");
-	for (int k = 0; k < e->classes; k++) {
+	for (int k = 0; k < e->test.classes; k++) {
 		base_text_add(&text, ",");
 		data_csv_add(&text, e->names[k]);
 	}
-	base_text_add(&text, "\n");
-	for (size_t i = 0; i < e->count; i++) {
-		const float *p = e->probabilities + i * (size_t)e->classes;
-		int best = best_of(p, e->classes);
-		data_csv_add(&text, pack->sources[e->indices[i]]);
+	base_text_add(&text, ",answer,unlikeness\n");
+	for (size_t i = 0; i < e->test.count; i++) {
+		const float *p = e->test.calibrated + i * (size_t)e->test.classes;
+		int best = evaluate_best(p, e->test.classes);
+		double unlikeness = e->test.unlikeness ? e->test.unlikeness[i] : NAN;
+		bool sure = (double)p[best] >= e->trust.threshold;
+		data_csv_add(&text, pack->sources[e->test.indices[i]]);
 		base_text_add(&text, ",");
-		data_csv_add(&text, e->names[e->labels[i]]);
+		data_csv_add(&text, e->names[e->test.labels[i]]);
 		base_text_add(&text, ",");
 		data_csv_add(&text, e->names[best]);
 		base_text_add(&text, ",%.6f", (double)p[best]);
-		for (int k = 0; k < e->classes; k++)
+		for (int k = 0; k < e->test.classes; k++)
 			base_text_add(&text, ",%.6f", (double)p[k]);
+		base_text_add(&text, ",%s,", unlikeness > 1 ? "refused" : sure ? "sure" : "not sure");
+		if (!isnan(unlikeness))
+			base_text_add(&text, "%.4f", unlikeness);
 		base_text_add(&text, "\n");
 	}
 	bm_status status = BM_ERR_MEMORY;
@@ -118,35 +123,35 @@ static bm_status sample_predictions(const evaluation *e, bm_error *err)
 	phase_context *c = e->c;
 	report_tile tiles[TILES] = {{0}};
 	json_t *list = json_array();
-	size_t shown = e->count < TILES ? e->count : TILES, right = 0;
-	size_t *order = base_malloc(e->count, sizeof *order, "the order of the samples", err);
+	size_t shown = e->test.count < TILES ? e->test.count : TILES, right = 0;
+	size_t *order = base_malloc(e->test.count, sizeof *order, "the order of the samples", err);
 	if (!order) {
 		json_decref(list);
 		return BM_ERR_MEMORY;
 	}
-	for (size_t i = 0; i < e->count; i++)
+	for (size_t i = 0; i < e->test.count; i++)
 		order[i] = i;
 	base_random random = base_random_make(c->config.seed, tile_stream);
-	base_random_shuffle(&random, order, e->count);
+	base_random_shuffle(&random, order, e->test.count);
 	for (size_t s = 0; s < shown; s++) {
 		size_t i = order[s];
-		const float *p = e->probabilities + i * (size_t)e->classes;
-		int best = best_of(p, e->classes);
+		const float *p = e->test.calibrated + i * (size_t)e->test.classes;
+		int best = evaluate_best(p, e->test.classes);
 		report_tile *tile = &tiles[s];
 		char truth[64], guess[64];
 		tile->side = c->pack.side;
-		tile->pixels = c->pack.images + e->indices[i] * (size_t)c->pack.side * (size_t)c->pack.side;
-		tile->colour = best == e->labels[i] ? 1 : 2;
-		right += best == e->labels[i];
+		tile->pixels = c->pack.images + e->test.indices[i] * (size_t)c->pack.side * (size_t)c->pack.side;
+		tile->colour = best == e->test.labels[i] ? 1 : 2;
+		right += best == e->test.labels[i];
 		snprintf(tile->caption[0], sizeof tile->caption[0], "True: %.50s",
-			 report_class_title(e->names[e->labels[i]], truth));
+			 report_class_title(e->names[e->test.labels[i]], truth));
 		snprintf(tile->caption[1], sizeof tile->caption[1], "Predicted: %.48s",
 			 report_class_title(e->names[best], guess));
 		snprintf(tile->caption[2], sizeof tile->caption[2], "Confidence: %.2f", (double)p[best]);
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:f, s:b}", "path", c->pack.sources[e->indices[i]],
-						"label", e->names[e->labels[i]], "predicted", e->names[best],
-						"confidence", (double)p[best], "correct", (int)(best == e->labels[i])));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:f, s:b}", "path", c->pack.sources[e->test.indices[i]],
+					"label", e->names[e->test.labels[i]], "predicted", e->names[best], "confidence",
+					(double)p[best], "correct", (int)(best == e->test.labels[i])));
 	}
 	base_free(order);
 	phase_put(c, NULL, "samples", list);
@@ -223,14 +228,9 @@ static bm_status say_metrics(const evaluation *e, bm_error *err)
 static bm_status judge(evaluation *e, bm_error *err)
 {
 	phase_context *c = e->c;
-	evaluate_metrics_free(&c->metrics);
-	c->have_metrics = false;
-	bm_status status = evaluate_compute(e->probabilities, e->labels, e->count, e->classes, &c->metrics, err);
-	if (status != BM_OK)
-		return status;
 	c->have_metrics = true;
 	char *path = phase_path(c, "evaluation_metrics.json", err);
-	status = path ? evaluate_metrics_write(&c->metrics, e->names, path, err) : BM_ERR_MEMORY;
+	bm_status status = path ? evaluate_metrics_write(&c->metrics, e->names, path, err) : BM_ERR_MEMORY;
 	base_free(path);
 	if (status == BM_OK)
 		status = write_predictions(e, err);
@@ -240,6 +240,8 @@ static bm_status judge(evaluation *e, bm_error *err)
 		return status;
 	metrics_to_json(e);
 	status = say_metrics(e, err);
+	if (status == BM_OK)
+		status = phase_say_reliability(c, err);
 	if (status == BM_OK)
 		status = sample_predictions(e, err);
 	if (status != BM_OK)
@@ -269,24 +271,10 @@ bm_status phase_evaluate(phase_context *c, bm_error *err)
 	status = phase_print(c, &text, err);
 	if (status != BM_OK)
 		return status;
-	evaluation e = {.c = c,
-			.indices = c->split.indices[DATA_TEST],
-			.count = c->split.count[DATA_TEST],
-			.classes = c->pack.class_count,
-			.names = (const char *const *)c->pack.class_names};
-	e.probabilities = base_malloc(e.count * (size_t)e.classes, sizeof *e.probabilities, "the predictions", err);
-	e.labels = base_malloc(e.count, sizeof *e.labels, "the labels", err);
-	if (!e.probabilities || !e.labels) {
-		status = BM_ERR_MEMORY;
-		goto done;
-	}
-	for (size_t i = 0; i < e.count; i++)
-		e.labels[i] = c->pack.labels[e.indices[i]];
+	evaluation e = {.c = c, .names = (const char *const *)c->pack.class_names};
 	status = classify(&e, file, image_size, err);
 	if (status == BM_OK)
 		status = judge(&e, err);
-done:
-	base_free(e.probabilities);
-	base_free(e.labels);
+	phase_scores_free(&e.test);
 	return status;
 }

@@ -22,6 +22,8 @@ static const report_figure_ref train_figures[] = {{"training_history", "Loss and
 static const report_figure_ref evaluate_figures[] = {
 	{"confusion_matrix", "Confusion matrix", NULL},
 	{"roc_curves", "ROC curves", NULL},
+	{"reliability", "Is it as often right as it is confident? Before and after the temperature", NULL},
+	{"coverage", "Accuracy of the answers when the least confident are left open", NULL},
 	{"predictions", "Sample predictions: green correct, red incorrect", NULL}};
 static const report_figure_ref artifacts_figures[] = {{"benchmark", "Preprocessing time by number of workers", NULL}};
 
@@ -31,7 +33,7 @@ static const struct {
 } figures_of[PHASES + 1] = {[4] = {explore_figures, 1},
 			    [5] = {classes_figures, 1},
 			    [8] = {train_figures, 1},
-			    [9] = {evaluate_figures, 3},
+			    [9] = {evaluate_figures, 5},
 			    [10] = {artifacts_figures, 1}};
 
 /* The texts of all entries of a phase, one behind the other; "" for a phase that has not run. */

@@ -10,7 +10,7 @@
 enum { TITLE_SIZE = 64 };
 
 /* What all plots with axes share: thin grey axes, a faint grid, no ticks on the far sides. */
-static const char axes[] = "set border 3 linecolor rgb '#888888'\n"
+const char report_axes[] = "set border 3 linecolor rgb '#888888'\n"
 			   "set tics nomirror out scale 0.6 textcolor rgb '#444444'\n"
 			   "set grid linecolor rgb '#e4e4e4' linetype 1 linewidth 0.8\n"
 			   "set xlabel textcolor rgb '#222222'\n"
@@ -53,7 +53,7 @@ bm_status report_figure_classes(const char *folder, const char *const *names, co
 		base_text_add(&f.data, ",%zu,%.2f,\"%s\",%s\n", counts[c], percent, label, report_class_colour(c));
 	}
 	bool crowded = classes > 8;
-	base_text_add(s, "%s", axes);
+	base_text_add(s, "%s", report_axes);
 	base_text_add(s, "unset key\nset grid noxtics ytics\nset xtics scale 0%s\n",
 		      crowded ? " rotate by -40 left" : "");
 	char all[32];
@@ -122,7 +122,7 @@ bm_status report_figure_history(const char *folder, const train_history *h, bm_e
 		return base_fail(err, BM_ERR_DATA, "cannot draw the training history: no epoch was finished");
 	}
 	const char *how = h->count <= 40 ? "linespoints pointtype 7 pointsize 0.5 linewidth 2" : "lines linewidth 2";
-	base_text_add(s, "%s", axes);
+	base_text_add(s, "%s", report_axes);
 	base_text_add(s,
 		      "set multiplot layout 1,2 margins 0.07,0.985,0.155,0.84 spacing 0.085,0\n"
 		      "set xlabel 'Epoch'\nset xrange [0.5:%zu.5]\nset xtics %zu\n",
@@ -263,7 +263,7 @@ bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const
 		base_text_free(&f.data);
 		return base_fail(err, BM_ERR_DATA, "cannot draw ROC curves: the test set has images of one class only");
 	}
-	base_text_add(s, "%s", axes);
+	base_text_add(s, "%s", report_axes);
 	base_text_add(s, "set multiplot\nset bmargin screen 0.11\nset tmargin screen 0.91\nset title 'ROC curves, each "
 			 "class against the rest' font ',15' textcolor rgb '#222222'\n"
 			 "set xlabel 'False positive rate'\nset ylabel 'True positive rate'\n"
@@ -316,7 +316,7 @@ bm_status report_figure_benchmark(const char *folder, const char *const *labels,
 		base_text_free(&f.data);
 		return base_fail(err, BM_ERR_DATA, "cannot draw the benchmark: no time was measured");
 	}
-	base_text_add(s, "%s", axes);
+	base_text_add(s, "%s", report_axes);
 	base_text_add(s,
 		      "unset key\nset grid xtics noytics\nset border 1\nset ytics scale 0\n"
 		      "set title 'Preprocessing time (lower is better)' font ',15' textcolor rgb '#222222'\n"

@@ -32,8 +32,14 @@ bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m,
 				  bm_error *err);
 /* roc_curves: each class against the rest. BM_ERR_DATA when the test set has one class only. */
 bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);
+/* copies: 3x4, pairs beside each other */
+bm_status report_figure_copies(const char *folder, const report_tile tiles[12], bm_error *err);
 /* predictions: 3x4 */
 bm_status report_figure_predictions(const char *folder, const report_tile tiles[12], bm_error *err);
+/* reliability: accuracy against confidence, in bins, before and after the temperature. BM_ERR_DATA when m has none. */
+bm_status report_figure_reliability(const char *folder, const evaluate_metrics *m, bm_error *err);
+/* coverage: accuracy of the images that are answered, against their share; the chosen threshold marked. BM_ERR_DATA when m has none. */
+bm_status report_figure_coverage(const char *folder, const evaluate_metrics *m, bm_error *err);
 /* benchmark: bars of seconds, with the speed-up against the first. BM_ERR_DATA when nothing was measured. */
 bm_status report_figure_benchmark(const char *folder, const char *const *labels, const double *seconds, int count,
 				  bm_error *err);

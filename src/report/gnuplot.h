@@ -22,6 +22,8 @@ typedef struct report_figure {
 	base_text data;	   /* NAME.csv */
 } report_figure;
 
+extern const char report_axes[]; /* how all plots with axes look */
+
 /* Appends 'text' as a gnuplot string. Single quotes: nothing in it is substituted. */
 void report_add_quoted(base_text *script, const char *text);
 /* Appends one field of a CSV line, quoted where needed. gnuplot does not know doubled quotes, so " becomes '. */

@@ -28,6 +28,8 @@ void report_confusion(base_text *text, const evaluate_metrics *m,
 void report_auc(base_text *text, const evaluate_metrics *m, const char *const *names);
 /* "TEST SET RESULTS": accuracy with its 95 % interval, loss, macro F1. */
 void report_test_results(base_text *text, const evaluate_metrics *m);
+/* Calibration, intervals, abstaining, refusals; nothing when m has no reliability. */
+void report_reliability(base_text *text, const evaluate_metrics *m);
 /* The boxed FINAL MODEL PERFORMANCE of the guide, from the run's own figures. Training figures are those of the best epoch, whose
  * weights were evaluated. */
 void report_final(base_text *text, const train_history *h, const evaluate_metrics *m, const char *const *names);

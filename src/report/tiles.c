@@ -133,6 +133,12 @@ bm_status report_figure_samples(const char *folder, const report_tile tiles[8], 
 	return draw_grid(folder, "samples", "Sample images", tiles, 2, 4, names, err);
 }
 
+bm_status report_figure_copies(const char *folder, const report_tile tiles[12], bm_error *err)
+{
+	return draw_grid(folder, "copies", "Test images and what they are copies of in the training data", tiles, 3, 4,
+			 NULL, err);
+}
+
 bm_status report_figure_predictions(const char *folder, const report_tile tiles[12], bm_error *err)
 {
 	int shown = 0, right = 0, judged = 0;

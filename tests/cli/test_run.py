@@ -17,7 +17,8 @@ MODELS = ["best_model_stage1.keras"]
 LEFT = ["config.json", "report.html", "log.txt", "data.json", "split.csv", "predictions.csv", "training_history.json",
         "evaluation_metrics.json", "model_metadata.json", "pack/images.npy", "pack/manifest.csv", "pack/pack.json",
         *MODELS]
-FIGURES = ["samples", "class_distribution", "training_history", "confusion_matrix", "roc_curves", "predictions"]
+FIGURES = ["samples", "class_distribution", "training_history", "confusion_matrix", "roc_curves", "reliability",
+           "coverage", "predictions"]
 HEADINGS = ["Environment Setup:", "PHASE 2:", "PHASE 3:", "PHASE 4:", "PHASE 5:", "PHASE 6:", "PHASE 7:", "PHASE 8:", "PHASE 9:",
             "PHASE 10:", "PERFORMANCE BENCHMARKING", "FINAL MODEL PERFORMANCE", "Report: one/report.html"]
 
@@ -121,7 +122,8 @@ class Run(Case):
         if not example.exists():
             self.skipTest(f"{example} is not built")
         image = "data/pituitary/phantom_000001.jpg"
-        done = subprocess.run([example, "one", image], cwd=self.folder, capture_output=True, text=True, check=True)
+        done = subprocess.run([example, "one", image], cwd=self.folder, capture_output=True, text=True)
+        self.assertIn(done.returncode, (0, 3), done.stderr)
         ours = self.json("predict", "one", image)["images"][0]["probabilities"]
         for line in done.stdout.splitlines():
             name, value = line.split()
@@ -146,9 +148,9 @@ class Run(Case):
         self.assertEqual(model["base_layers"], 175)
         self.assertEqual(sum(layer["parameters"] for layer in model["layers"]), model["parameters"])
         self.assertEqual(len(self.result(self.json("train", "steps"), "train")["epochs"]), 3)
-        self.assertEqual(self.read("one/best_model_stage1.keras"), self.read("steps/best_model_stage1.keras"))
         self.assertEqual(self.result(self.json("evaluate", "steps"), "evaluate")["accuracy"],
                          self.load("one/phases/09-evaluate.json")["result"]["accuracy"])
+        self.assertEqual(self.read("one/best_model_stage1.keras"), self.read("steps/best_model_stage1.keras"))
         self.assertEqual(len(self.result(self.json("bench", "steps"), "benchmark")["settings"]), 4)
         self.json("report", "steps")
         self.assertGreater(len(self.read("steps/report.html")), 10000)
