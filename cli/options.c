@@ -262,7 +262,7 @@ static void option_line(base_text *text, const cli_option *option)
 
 static void program_help(base_text *text)
 {
-	base_text_add(text, "brainmri classifies brain-MRI slices with a ResNet-50 that it trains itself.\n\n"
+	base_text_add(text, "brainmri classifies brain-MRI slices with a network that it trains itself.\n\n"
 			    "Usage: brainmri COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
 	for (size_t i = 0; i < cli_command_count; i++) {
 		base_text_add(text, "  %-12s ", cli_commands[i].name);

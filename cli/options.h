@@ -29,6 +29,7 @@ typedef enum cli_option_id {
 	CLI_IMAGE_SECONDS,
 	CLI_PLAN,
 	CLI_WEIGHTS,
+	CLI_NETWORK,
 	CLI_HEAD,
 	CLI_WIDTH,
 	CLI_IMAGE_SIZE,

@@ -99,13 +99,37 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 		config->width = options.width;
 	if (status == BM_OK && options.image_size > 0)
 		config->image_size = options.image_size;
+	if (status == BM_OK)
+		config->variant = options.variant == MODEL_COMPACT ? MODEL_COMPACT : MODEL_V1;
 	return status;
+}
+
+/* Another network comes with its own head and plan, unless these are named too. */
+static bm_status apply_model(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	const char *name = a->values[CLI_NETWORK];
+	model_variant old = config->variant;
+	if (!name)
+		return BM_OK;
+	if (!run_config_model_parse(name, &config->variant))
+		return base_fail(err, BM_ERR_USAGE, "--model takes resnet50 or compact, not '%s'", name);
+	if (config->variant == old)
+		return BM_OK;
+	bool compact = config->variant == MODEL_COMPACT;
+	if (!a->values[CLI_HEAD])
+		config->head = compact ? MODEL_HEAD_LINEAR : MODEL_HEAD_GUIDE;
+	if (a->values[CLI_PLAN])
+		return BM_OK;
+	return run_config_plan(config, compact ? "compact" : "two-stage",
+			       !a->values[CLI_IMAGE_SIZE] && !config->weights, err);
 }
 
 static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
 {
+	bm_status status = apply_model(a, config, err);
 	int size = config->image_size;
-	bm_status status = apply_weights(a, config, err);
+	if (status == BM_OK)
+		status = apply_weights(a, config, err);
 	if (status == BM_OK)
 		status = real(a, CLI_WIDTH, "width", 0.0625, 4, &config->width, err);
 	if (status == BM_OK)
@@ -173,7 +197,7 @@ static bm_status apply_lists(const cli_arguments *a, train_plan *plan, bm_error 
 	return status;
 }
 
-static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *err)
+static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *plan, bm_error *err)
 {
 	double decay = -1, smoothing = -1;
 	int last = 0;
@@ -184,6 +208,8 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 		status = real(a, CLI_LABEL_SMOOTHING, "label-smoothing", 0, 0.5, &smoothing, err);
 	if (status == BM_OK)
 		status = integer(a, CLI_LAST_LAYERS, "last-layers", 1, 174, &last, err);
+	if (a->values[CLI_EPOCHS] && !own_plan) /* instead of the plan's own budget */
+		plan->time_budget = 0;
 	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
 		status = cli_parse_duration("time-budget", a->values[CLI_TIME_BUDGET], &plan->time_budget, err);
 	if (status != BM_OK)
@@ -212,6 +238,6 @@ bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, b
 	if (status == BM_OK)
 		status = apply_network(a, own_plan, config, err);
 	if (status == BM_OK)
-		status = apply_plan(a, &config->plan, err);
+		status = apply_plan(a, own_plan, &config->plan, err);
 	return status;
 }

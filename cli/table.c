@@ -134,14 +134,19 @@ const cli_option cli_options[] = {
 	{CLI_IMAGE_SECONDS, "image-seconds", 0, "N", "that Spark's workers may take for an image (60)", SPARK},
 
 	{CLI_PLAN, "plan", 'p', "NAME",
-	 "two-stage: frozen base, then its last layers; scratch: all layers from nothing (two-stage)",
+	 "two-stage: frozen base, then its last layers; scratch: all layers from nothing; compact: the same for "
+	 "--model compact (two-stage)",
 	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_WEIGHTS, "weights", 'w', "none|imagenet|FILE",
 	 "start from ImageNet's weights, fetched once, or those of a .keras, .h5 or .safetensors file (none)",
 	 RUN | EXPLORE | MODEL | TRAIN},
+	{CLI_NETWORK, "model", 0, "NAME",
+	 "resnet50: ResNet-50, 24 million parameters; compact: one grey channel, 2.8 million, with its own plan "
+	 "(resnet50)",
+	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_HEAD, "head", 0, "NAME", "guide: Dense 256, 128; dense512: Dense 512; linear: no hidden layer (guide)",
 	 RUN | EXPLORE | MODEL | TRAIN},
-	{CLI_WIDTH, "width", 0, "X", "share of ResNet-50's filters, 0.0625 to 4 (1, or that of --weights)",
+	{CLI_WIDTH, "width", 0, "X", "share of the network's filters, 0.0625 to 4 (1, or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
 	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",

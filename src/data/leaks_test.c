@@ -12,9 +12,10 @@ static uint8_t *pixels_of(data_pack *pack, size_t i)
 /* A pack in memory only: phantoms `first` and on. */
 static void make(data_pack *pack, size_t first, int side)
 {
-	static char *names[] = {"a", "b", "c", "d"};
+	static char names[4][2] = {"a", "b", "c", "d"};
 	*pack = (data_pack){.count = COUNT, .side = side, .class_count = 4};
-	memcpy(pack->class_names, names, sizeof names);
+	for (int k = 0; k < 4; k++)
+		pack->class_names[k] = names[k];
 	pack->images = base_malloc(COUNT, (size_t)side * (size_t)side, "images", NULL);
 	pack->labels = base_malloc(COUNT, sizeof *pack->labels, "labels", NULL);
 	pack->hashes = base_malloc(COUNT, sizeof *pack->hashes, "hashes", NULL);

@@ -17,6 +17,8 @@ const char *data_part_name(data_part part)
 
 /* ---- making ---- */
 
+enum { PARTS_MAX = 2 * DATA_FOLDS_MAX };
+
 struct group {
 	size_t first, count; /* its images: members[first .. first + count) */
 	bool mixed;	     /* of more than one class */
@@ -27,8 +29,8 @@ struct plan {
 	struct group *groups;
 	size_t group_count;
 	size_t *members; /* [pack->count], sorted by group */
-	int parts;	 /* 3, or 2 */
-	double target[DATA_PART_COUNT][DATA_CLASSES_MAX], have[DATA_PART_COUNT][DATA_CLASSES_MAX];
+	int parts;	 /* 3, or 2; of a cross-validation: 2 for each fold */
+	double target[PARTS_MAX][DATA_CLASSES_MAX], have[PARTS_MAX][DATA_CLASSES_MAX];
 	uint8_t *part; /* [pack->count] */
 };
 
@@ -128,10 +130,14 @@ static bm_status check_classes(const struct plan *plan, bm_error *err)
 		for (int c = 0; c < plan->pack->class_count; c++) {
 			if (plan->have[p][c] < 1)
 				return base_fail(err, BM_ERR_DATA,
-						 "the %s part would have no image of class '%s', as near-copies of it "
+						 "%s would have no image of class '%s', as near-copies of it "
 						 "stand in other classes; "
 						 "look at these, or add images of this class",
-						 part_names[p], plan->pack->class_names[c]);
+						 plan->parts > DATA_PART_COUNT ? "a fold"
+						 : p == DATA_TRAIN	       ? "the train part"
+						 : p == DATA_VALIDATION	       ? "the validation part"
+									       : "the test part",
+						 plan->pack->class_names[c]);
 		}
 	}
 	return BM_OK;
@@ -161,6 +167,48 @@ static bm_status make_lists(const uint8_t *part, size_t count, bool same_test, d
 	return BM_OK;
 }
 
+/* Deals the groups out: plan->part. shares[plan->parts] sum to 1. */
+static bm_status deal(struct plan *plan, const data_near_copies *copies, const double *shares, uint64_t seed,
+		      bm_error *err)
+{
+	size_t *order = NULL;
+	bm_status status;
+	if (copies && copies->count != plan->pack->count)
+		return base_fail(err, BM_ERR_INTERNAL,
+				 "near-copies of %zu images with a pack of %zu; please report this", copies->count,
+				 plan->pack->count);
+	status = collect_groups(plan, copies, err);
+	if (status == BM_OK)
+		status = check_enough(plan, err);
+	if (status != BM_OK)
+		return status;
+	order = base_malloc(plan->group_count, sizeof *order, "the split", err);
+	plan->part = order ? base_calloc(plan->pack->count, sizeof *plan->part, "the split", err) : NULL;
+	if (!plan->part) {
+		base_free(order);
+		return BM_ERR_MEMORY;
+	}
+	for (size_t i = 0; i < plan->pack->count; i++) {
+		for (int p = 0; p < plan->parts; p++)
+			plan->target[p][plan->pack->labels[i]] += shares[p];
+	}
+	for (size_t g = 0; g < plan->group_count; g++)
+		order[g] = g;
+	base_random random = base_random_make(seed, 0x73706C6974 /* "split" */);
+	base_random_shuffle(&random, order, plan->group_count);
+	assign(plan, order, true); /* while there is still room to choose from */
+	assign(plan, order, false);
+	base_free(order);
+	return check_classes(plan, err);
+}
+
+static void drop(struct plan *plan)
+{
+	base_free(plan->groups);
+	base_free(plan->members);
+	base_free(plan->part);
+}
+
 bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
 			  data_split *out, bm_error *err)
 {
@@ -169,41 +217,34 @@ bm_status data_split_make(const data_pack *pack, const data_near_copies *copies,
 		[DATA_SPLIT_GUIDE] = {0.80, 0.20, 0},
 	};
 	struct plan plan = {.pack = pack, .parts = kind == DATA_SPLIT_GUIDE ? 2 : 3};
-	size_t *order = NULL;
-	bm_status status;
 	*out = (data_split){0};
-	if (copies && copies->count != pack->count)
-		return base_fail(err, BM_ERR_INTERNAL,
-				 "near-copies of %zu images with a pack of %zu; please report this", copies->count,
-				 pack->count);
-	status = collect_groups(&plan, copies, err);
-	if (status == BM_OK)
-		status = check_enough(&plan, err);
-	if (status != BM_OK)
-		goto end;
-	status = BM_ERR_MEMORY;
-	order = base_malloc(plan.group_count, sizeof *order, "the split", err);
-	plan.part = order ? base_calloc(pack->count, sizeof *plan.part, "the split", err) : NULL;
-	if (!plan.part)
-		goto end;
-	for (size_t i = 0; i < pack->count; i++) {
-		for (int p = 0; p < plan.parts; p++)
-			plan.target[p][pack->labels[i]] += shares[kind][p];
-	}
-	for (size_t g = 0; g < plan.group_count; g++)
-		order[g] = g;
-	base_random random = base_random_make(seed, 0x73706C6974 /* "split" */);
-	base_random_shuffle(&random, order, plan.group_count);
-	assign(&plan, order, true); /* while there is still room to choose from */
-	assign(&plan, order, false);
-	status = check_classes(&plan, err);
+	bm_status status = deal(&plan, copies, shares[kind], seed, err);
 	if (status == BM_OK)
 		status = make_lists(plan.part, pack->count, kind == DATA_SPLIT_GUIDE, out, err);
-end:
-	base_free(order);
-	base_free(plan.groups);
-	base_free(plan.members);
-	base_free(plan.part);
+	drop(&plan);
+	return status;
+}
+
+bm_status data_split_fold(const data_pack *pack, const data_near_copies *copies, int folds, int fold, uint64_t seed,
+			  data_split *out, bm_error *err)
+{
+	struct plan plan = {.pack = pack, .parts = 2 * folds};
+	double shares[PARTS_MAX];
+	*out = (data_split){0};
+	if (folds < 2 || folds > DATA_FOLDS_MAX || fold < 0 || fold >= folds)
+		return base_fail(err, BM_ERR_USAGE, "fold %d of %d: 2 to %d folds are possible", fold + 1, folds,
+				 DATA_FOLDS_MAX);
+	for (int p = 0; p < plan.parts; p++)
+		shares[p] = 1.0 / plan.parts;
+	bm_status status = deal(&plan, copies, shares, seed, err);
+	/* Two halves of the fold test; the half behind them chooses the epoch; the others train. */
+	for (size_t i = 0; status == BM_OK && i < pack->count; i++) {
+		int half = (plan.part[i] - 2 * fold + plan.parts) % plan.parts;
+		plan.part[i] = (uint8_t)(half < 2 ? DATA_TEST : half == 2 ? DATA_VALIDATION : DATA_TRAIN);
+	}
+	if (status == BM_OK)
+		status = make_lists(plan.part, pack->count, false, out, err);
+	drop(&plan);
 	return status;
 }
 

@@ -38,6 +38,11 @@ typedef struct data_split {
  * part to have one image of it (says how many are needed). */
 bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
 			  data_split *out, bm_error *err);
+#define DATA_FOLDS_MAX 20
+/* One of the splits of a cross-validation, fold in [0, folds): every image is in the test part of exactly one of them; half as many images
+ * choose the epoch, the others train. Stratified, whole groups on one side, seeded. Errors as above. */
+bm_status data_split_fold(const data_pack *pack, const data_near_copies *copies, int folds, int fold, uint64_t seed,
+			  data_split *out, bm_error *err);
 void data_split_free(data_split *split);
 /* split.csv: index,part,group. Written whole or not at all. */
 bm_status data_split_write(const data_split *split, const data_near_copies *copies, const char *path, bm_error *err);

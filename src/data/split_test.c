@@ -105,6 +105,47 @@ static void stratified_whole_and_together(void **state)
 	data_pack_close(&pack);
 }
 
+static void folds_test_each_image_once(void **state)
+{
+	data_pack pack;
+	data_near_copies copies;
+	int tested[COUNT] = {0};
+	(void)state;
+	realistic(&pack, &copies);
+	for (int fold = 0; fold < 5; fold++) {
+		data_split split;
+		size_t parts[COUNT], have[CLASSES] = {0}, all[CLASSES] = {0};
+		assert_ok(data_split_fold(&pack, &copies, 5, fold, 1, &split, &oops));
+		for (size_t i = 0; i < COUNT; i++)
+			parts[i] = DATA_PART_COUNT;
+		for (size_t p = 0; p < DATA_PART_COUNT; p++)
+			for (size_t k = 0; k < split.count[p]; k++) {
+				assert_int_equal(parts[split.indices[p][k]], DATA_PART_COUNT);
+				parts[split.indices[p][k]] = p;
+			}
+		for (size_t i = 0; i < COUNT; i++) {
+			assert_int_equal(parts[i], parts[copies.group[i]]); /* whole groups; no image left out */
+			assert_in_range(parts[i], 0, DATA_PART_COUNT - 1);
+			tested[i] += parts[i] == DATA_TEST;
+			have[pack.labels[i]] += parts[i] == DATA_TEST;
+			all[pack.labels[i]]++;
+		}
+		for (int c = 0; c < CLASSES; c++) {
+			double off = (double)have[c] - 0.2 * (double)all[c];
+			assert_true(off < 14 && off > -14);
+		}
+		data_split_free(&split);
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(tested[i], 1);
+	data_split split;
+	assert_int_equal(data_split_fold(&pack, &copies, 5, 5, 1, &split, &oops), BM_ERR_USAGE);
+	assert_int_equal(data_split_fold(&pack, &copies, 1, 0, 1, &split, &oops), BM_ERR_USAGE);
+	assert_int_equal(data_split_fold(&pack, &copies, DATA_FOLDS_MAX + 1, 0, 1, &split, &oops), BM_ERR_USAGE);
+	data_near_copies_free(&copies);
+	data_pack_close(&pack);
+}
+
 static void as_the_guide(void **state)
 {
 	static const double shares[] = {0.80, 0.20};
@@ -257,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stratified_whole_and_together),
+		cmocka_unit_test(folds_test_each_image_once),
 		cmocka_unit_test(as_the_guide),
 		cmocka_unit_test(small_classes),
 		cmocka_unit_test_setup_teardown(written_and_read, fixture_setup, fixture_teardown),

@@ -17,10 +17,13 @@ static json_t *triple(const float *values)
 	return json_pack("[f, f, f]", (double)values[0], (double)values[1], (double)values[2]);
 }
 
+static const char *const variant_names[] = {[MODEL_V1] = "v1", [MODEL_V1_5] = "v1.5", [MODEL_COMPACT] = "compact"};
+#define VARIANTS (int)(sizeof(variant_names) / sizeof(variant_names[0]))
+
 /* Of format 2. */
 static int add_more(json_t *all, const model_options *o)
 {
-	int failed = json_object_set_new(all, "variant", json_string(o->variant == MODEL_V1 ? "v1" : "v1.5"));
+	int failed = json_object_set_new(all, "variant", json_string(variant_names[o->variant]));
 
 	if (!failed && o->input.rescaled)
 		failed = json_object_set_new(
@@ -46,9 +49,13 @@ static bool read_more(const json_t *all, model_options *o)
 	const char *variant = json_string_value(json_object_get(all, "variant"));
 	const json_t *rescaling = json_object_get(all, "rescaling");
 
-	if (!variant || (strcmp(variant, "v1") != 0 && strcmp(variant, "v1.5") != 0))
+	int number = 0;
+
+	while (variant && number < VARIANTS && strcmp(variant, variant_names[number]) != 0)
+		number++;
+	if (!variant || number == VARIANTS)
 		return false;
-	o->variant = strcmp(variant, "v1") == 0 ? MODEL_V1 : MODEL_V1_5;
+	o->variant = (model_variant)number;
 	o->input.rescaled = rescaling != NULL;
 	return !rescaling || (read_triple(json_object_get(rescaling, "scale"), o->input.scale) &&
 			      read_triple(json_object_get(rescaling, "offset"), o->input.offset));
@@ -241,13 +248,16 @@ static bool find_variant(const json_t *layers, model_options *o)
 	const json_t *first = find_layer(layers, "conv3_block1_1_conv"), *norm = find_layer(layers, "conv1_bn"),
 		     *rescaling = find_layer(layers, "rescaling");
 	bool v1 = json_is_true(json_object_get(find_layer(layers, "conv1_conv"), "use_bias"));
+	/* Its blocks have two convolutions; one of them has half the filters that ResNet-50 begins with. */
+	bool compact = !v1 && !find_layer(layers, "conv2_block1_3_conv");
 
-	o->variant = v1 ? MODEL_V1 : MODEL_V1_5;
+	o->variant = v1 ? MODEL_V1 : compact ? MODEL_COMPACT : MODEL_V1_5;
+	o->width *= compact ? 2 : 1;
 	o->input.rescaled = rescaling != NULL;
 	if (rescaling && (!read_factor(json_object_get(rescaling, "scale"), o->input.scale) ||
 			  !read_factor(json_object_get(rescaling, "offset"), o->input.offset)))
 		return false;
-	return json_integer_value(json_array_get(json_object_get(first, "strides"), 0)) == (v1 ? 2 : 1) &&
+	return json_integer_value(json_array_get(json_object_get(first, "strides"), 0)) == (v1 || compact ? 2 : 1) &&
 	       near(json_object_get(norm, "epsilon"), v1 ? 1.001e-5 : 1e-5);
 }
 
@@ -269,10 +279,10 @@ bm_status model_describe_keras(const char *path, const void *bytes, size_t size,
 	o->width = integer(find_layer(layers, "conv1_conv"), "filters") / 64.0;
 	out->trainable_base = 1 << 20;
 	if (!find_head(layers, o) || !find_variant(layers, o) || model_check_options(o, NULL) != BM_OK) {
-		status = base_fail(
-			err, BM_ERR_UNSUPPORTED,
-			"'%s' is a Keras file, but not a flat ResNet50 with one of the heads guide, dense512, linear",
-			path);
+		status = base_fail(err, BM_ERR_UNSUPPORTED,
+				   "'%s' is a Keras file, but not a flat ResNet50 or compact network with one of the "
+				   "heads guide, dense512, linear",
+				   path);
 		goto cleanup;
 	}
 	for (int i = 0; i < o->classes; i++) {

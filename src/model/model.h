@@ -18,6 +18,7 @@ typedef enum model_variant {
 	MODEL_V1, /* as in Keras applications: stride in the first 1x1 convolution of a block, convolutions with bias, batch norm
 		     * epsilon 1.001e-5, momentum 0.99 */
 	MODEL_V1_5, /* as in torchvision: stride in the 3x3 convolution, no biases, epsilon 1e-5, momentum 0.9 */
+	MODEL_COMPACT, /* ResNet-18's shape at half its width, average-pooled shortcuts, no biases (compact.c): 2.8 million parameters */
 } model_variant;
 
 /* What the first layer does to pixels in [0,1], for weights that were made with another input: y = x * scale[c] + offset[c]. */
@@ -27,7 +28,7 @@ typedef struct model_input {
 } model_input;
 
 typedef struct model_options {
-	double width;	/* of every convolution; 1 is ResNet-50. Filters are rounded to a multiple of 8 */
+	double width; /* of every convolution; 1 is the network that the variant is named after. Filters are rounded to a multiple of 8 */
 	int image_size; /* height = width of the input that the model was built for; other sizes >= 32 may be run */
 	int channels;	/* 3, or 1 */
 	model_head head;

@@ -62,6 +62,44 @@ static void dense512_counts(void **state)
 	model_free(&m);
 }
 
+static void the_compact_network(void **state)
+{
+	model_options options = full;
+	int64_t total, trainable;
+	model m;
+
+	(void)state;
+	options.variant = MODEL_COMPACT;
+	options.channels = 1;
+	options.head = MODEL_HEAD_LINEAR;
+	/* Odd on the way down as well: both branches of a block keep one size. */
+	for (int size = 32; size <= 224; size += 7) {
+		options.image_size = size;
+		make(&options, true, &m);
+		model_free(&m);
+	}
+	options.image_size = 160;
+	make(&options, true, &m);
+	nn_weights_counts(&m.graph, &m.weights, &total, &trainable);
+	/* ResNet-18 has 11.7 million at twice the width. */
+	assert_in_range(total, 2700000, 2900000);
+	for (int i = 0; i < m.graph.count; i++) {
+		const nn_layer *layer = &m.graph.layers[i];
+		const nn_weight *gamma;
+
+		assert_false(layer->type == NN_CONV && layer->bias);
+		if (layer->type != NN_ADD)
+			continue;
+		gamma = nn_weights_find(&m.weights, layer->inputs[1], NN_GAMMA);
+		assert_non_null(gamma);
+		assert_true(gamma->values[0] == 0);
+	}
+	assert_string_equal(m.graph.layers[m.base_layers - 1].name, "conv5_block2_out");
+	assert_int_equal(m.graph.layers[m.base_layers - 1].height, 5);
+	assert_int_equal(m.graph.layers[m.base_layers - 1].channels, 256);
+	model_free(&m);
+}
+
 static void parameters_by_layer_add_up(void **state)
 {
 	int64_t sum = 0, statistics, total, trainable;
@@ -207,10 +245,11 @@ static void summary_has_layers_and_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_are_those_of_keras),	    cmocka_unit_test(dense512_counts),
-		cmocka_unit_test(parameters_by_layer_add_up),	    cmocka_unit_test(layers_are_those_of_keras),
-		cmocka_unit_test(scratch_blocks_begin_as_identity), cmocka_unit_test(width_is_rounded_to_eights),
-		cmocka_unit_test(wrong_options_are_named),	    cmocka_unit_test(summary_has_layers_and_totals),
+		cmocka_unit_test(counts_are_those_of_keras),	 cmocka_unit_test(dense512_counts),
+		cmocka_unit_test(the_compact_network),		 cmocka_unit_test(parameters_by_layer_add_up),
+		cmocka_unit_test(layers_are_those_of_keras),	 cmocka_unit_test(scratch_blocks_begin_as_identity),
+		cmocka_unit_test(width_is_rounded_to_eights),	 cmocka_unit_test(wrong_options_are_named),
+		cmocka_unit_test(summary_has_layers_and_totals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

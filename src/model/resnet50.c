@@ -4,29 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/builder.h"
+
 static const nn_layer base_conv = {.type = NN_CONV, .trainable = true, .kernel = 1, .stride = 1};
 static const nn_layer base_norms[] = {
 	[MODEL_V1] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1.001e-5f, .momentum = .99f},
-	[MODEL_V1_5] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-5f, .momentum = .9f}};
+	[MODEL_V1_5] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-5f, .momentum = .9f},
+	[MODEL_COMPACT] = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-5f, .momentum = .9f}};
 static const nn_layer head_norm = {.type = NN_BATCH_NORM, .trainable = true, .epsilon = 1e-3f, .momentum = .99f};
 
-/* Layers are appended one after the other: the first failure stops, the later calls do nothing. */
-typedef struct builder {
-	nn_graph *graph;
-	double width;
-	model_variant variant;
-	bm_status status;
-	bm_error *err;
-} builder;
-
-static int scaled(const builder *b, int filters)
+int model_scaled(const model_builder *b, int filters)
 {
 	int rounded = 8 * (int)lround(filters * b->width / 8);
 
 	return rounded < 8 ? 8 : rounded;
 }
 
-static int add(builder *b, nn_layer layer, int input, const char *prefix, const char *name)
+int model_add(model_builder *b, nn_layer layer, int input, const char *prefix, const char *name)
 {
 	int index = 0;
 
@@ -37,8 +31,8 @@ static int add(builder *b, nn_layer layer, int input, const char *prefix, const 
 	return index;
 }
 
-static int add_conv(builder *b, int input, const char *prefix, const char *name, int filters, int kernel, int stride,
-		    bool same)
+int model_add_conv(model_builder *b, int input, const char *prefix, const char *name, int filters, int kernel,
+		   int stride, bool same)
 {
 	nn_layer layer = base_conv;
 
@@ -47,118 +41,128 @@ static int add_conv(builder *b, int input, const char *prefix, const char *name,
 	layer.stride = stride;
 	layer.padding = same;
 	layer.bias = b->variant == MODEL_V1;
-	return add(b, layer, input, prefix, name);
+	return model_add(b, layer, input, prefix, name);
 }
 
-static int add_norm(builder *b, int input, const char *prefix, const char *name)
+int model_add_norm(model_builder *b, int input, const char *prefix, const char *name)
 {
-	return add(b, base_norms[b->variant], input, prefix, name);
+	return model_add(b, base_norms[b->variant], input, prefix, name);
 }
 
-static int add_relu(builder *b, int input, const char *prefix, const char *name)
+int model_add_relu(model_builder *b, int input, const char *prefix, const char *name)
 {
-	return add(b, (nn_layer){.type = NN_RELU, .trainable = true}, input, prefix, name);
+	return model_add(b, (nn_layer){.type = NN_RELU, .trainable = true}, input, prefix, name);
 }
 
-static int add_padding(builder *b, int input, const char *prefix, const char *name, int pixels)
+int model_add_padding(model_builder *b, int input, const char *prefix, const char *name, int pixels)
 {
-	return add(b, (nn_layer){.type = NN_ZERO_PADDING, .trainable = true, .padding = pixels}, input, prefix, name);
+	return model_add(b, (nn_layer){.type = NN_ZERO_PADDING, .trainable = true, .padding = pixels}, input, prefix,
+			 name);
 }
 
-static int add_dense(builder *b, int input, const char *name, int units, nn_activation activation)
+static int add_dense(model_builder *b, int input, const char *name, int units, nn_activation activation)
 {
 	nn_layer layer = {.type = NN_DENSE, .trainable = true, .units = units, .bias = true, .activation = activation};
 
-	return add(b, layer, input, "", name);
+	return model_add(b, layer, input, "", name);
 }
 
-static int add_dropout(builder *b, int input, const char *name, float rate)
+static int add_dropout(model_builder *b, int input, const char *name, float rate)
 {
-	return add(b, (nn_layer){.type = NN_DROPOUT, .trainable = true, .rate = rate}, input, "", name);
+	return model_add(b, (nn_layer){.type = NN_DROPOUT, .trainable = true, .rate = rate}, input, "", name);
+}
+
+int model_add_sum(model_builder *b, int shortcut, int x, const char *prefix)
+{
+	nn_layer layer = {.type = NN_ADD, .trainable = true};
+	int sum = 0;
+
+	if (b->status != BM_OK)
+		return 0;
+	snprintf(layer.name, sizeof(layer.name), "%s_add", prefix);
+	b->status = nn_graph_add2(b->graph, &layer, shortcut, x, &sum, b->err);
+	return sum;
 }
 
 /* The 3x3 convolution. With a stride, PyTorch pads both sides; "same" in Keras would pad the far ones only. */
-static int add_middle(builder *b, int input, const char *prefix, int filters, int stride)
+static int add_middle(model_builder *b, int input, const char *prefix, int filters, int stride)
 {
 	if (stride == 1)
-		return add_conv(b, input, prefix, "_2_conv", filters, 3, 1, true);
-	input = add_padding(b, input, prefix, "_2_pad", 1);
-	return add_conv(b, input, prefix, "_2_conv", filters, 3, stride, false);
+		return model_add_conv(b, input, prefix, "_2_conv", filters, 3, 1, true);
+	input = model_add_padding(b, input, prefix, "_2_pad", 1);
+	return model_add_conv(b, input, prefix, "_2_conv", filters, 3, stride, false);
 }
 
 /* residual_block_v1 of keras/src/applications/resnet.py, Bottleneck of torchvision/models/resnet.py. The order of the two branches is that of model.layers, which Keras sorts
  * by depth. */
-static int add_block(builder *b, int input, const char *stage, int number, int filters, int stride)
+static int add_block(model_builder *b, int input, const char *stage, int number, int filters, int stride)
 {
 	char p[NN_NAME_SIZE / 2];
 	bool projected = number == 1;
-	int shortcut = input, x, sum = 0;
-	nn_layer layer = {.type = NN_ADD, .trainable = true};
+	int shortcut = input, x;
 
 	snprintf(p, sizeof(p), "%s_block%d", stage, number);
-	x = add_conv(b, input, p, "_1_conv", filters, 1, b->variant == MODEL_V1 ? stride : 1, false);
-	x = add_norm(b, x, p, "_1_bn");
-	x = add_relu(b, x, p, "_1_relu");
+	x = model_add_conv(b, input, p, "_1_conv", filters, 1, b->variant == MODEL_V1 ? stride : 1, false);
+	x = model_add_norm(b, x, p, "_1_bn");
+	x = model_add_relu(b, x, p, "_1_relu");
 	x = add_middle(b, x, p, filters, b->variant == MODEL_V1 ? 1 : stride);
-	x = add_norm(b, x, p, "_2_bn");
-	x = add_relu(b, x, p, "_2_relu");
+	x = model_add_norm(b, x, p, "_2_bn");
+	x = model_add_relu(b, x, p, "_2_relu");
 	if (projected)
-		shortcut = add_conv(b, input, p, "_0_conv", 4 * filters, 1, stride, false);
-	x = add_conv(b, x, p, "_3_conv", 4 * filters, 1, 1, false);
+		shortcut = model_add_conv(b, input, p, "_0_conv", 4 * filters, 1, stride, false);
+	x = model_add_conv(b, x, p, "_3_conv", 4 * filters, 1, 1, false);
 	if (projected)
-		shortcut = add_norm(b, shortcut, p, "_0_bn");
-	x = add_norm(b, x, p, "_3_bn");
-	if (b->status == BM_OK) {
-		snprintf(layer.name, sizeof(layer.name), "%s_add", p);
-		b->status = nn_graph_add2(b->graph, &layer, shortcut, x, &sum, b->err);
-	}
-	return add_relu(b, sum, p, "_out");
+		shortcut = model_add_norm(b, shortcut, p, "_0_bn");
+	x = model_add_norm(b, x, p, "_3_bn");
+	return model_add_relu(b, model_add_sum(b, shortcut, x, p), p, "_out");
 }
 
-static int add_stage(builder *b, int input, const char *stage, int filters, int blocks, int stride)
+static int add_stage(model_builder *b, int input, const char *stage, int filters, int blocks, int stride)
 {
 	for (int i = 1; i <= blocks; i++)
-		input = add_block(b, input, stage, i, scaled(b, filters), i == 1 ? stride : 1);
+		input = add_block(b, input, stage, i, model_scaled(b, filters), i == 1 ? stride : 1);
 	return input;
 }
 
-static int add_rescaling(builder *b, int input, const model_input *how)
+static int add_rescaling(model_builder *b, int input, const model_input *how)
 {
 	nn_layer layer = {.type = NN_RESCALE, .trainable = true};
 
 	memcpy(layer.scale, how->scale, sizeof(layer.scale));
 	memcpy(layer.offset, how->offset, sizeof(layer.offset));
-	return add(b, layer, input, "", "rescaling");
+	return model_add(b, layer, input, "", "rescaling");
 }
 
-static int add_base(builder *b, const model_input *input)
+static int add_base(model_builder *b, const model_input *input)
 {
 	nn_layer pool = {.type = NN_MAX_POOL, .trainable = true, .kernel = 3, .stride = 2};
-	int x = add(b, (nn_layer){.type = NN_INPUT, .trainable = true}, -1, "", "input_layer");
+	int x = model_add(b, (nn_layer){.type = NN_INPUT, .trainable = true}, -1, "", "input_layer");
 
 	if (input->rescaled)
 		x = add_rescaling(b, x, input);
-	x = add_padding(b, x, "", "conv1_pad", 3);
-	x = add_conv(b, x, "", "conv1_conv", scaled(b, 64), 7, 2, false);
-	x = add_norm(b, x, "", "conv1_bn");
-	x = add_relu(b, x, "", "conv1_relu");
-	x = add_padding(b, x, "", "pool1_pad", 1);
-	x = add(b, pool, x, "", "pool1_pool");
+	if (b->variant == MODEL_COMPACT)
+		return model_add_compact(b, x);
+	x = model_add_padding(b, x, "", "conv1_pad", 3);
+	x = model_add_conv(b, x, "", "conv1_conv", model_scaled(b, 64), 7, 2, false);
+	x = model_add_norm(b, x, "", "conv1_bn");
+	x = model_add_relu(b, x, "", "conv1_relu");
+	x = model_add_padding(b, x, "", "pool1_pad", 1);
+	x = model_add(b, pool, x, "", "pool1_pool");
 	x = add_stage(b, x, "conv2", 64, 3, 1);
 	x = add_stage(b, x, "conv3", 128, 4, 2);
 	x = add_stage(b, x, "conv4", 256, 6, 2);
 	return add_stage(b, x, "conv5", 512, 3, 2);
 }
 
-static void add_head(builder *b, int x, model_head head, int classes)
+static void add_head(model_builder *b, int x, model_head head, int classes)
 {
 	nn_layer mean = {.type = NN_GLOBAL_AVERAGE_POOL, .trainable = true};
 
-	x = add(b, mean, x, "", "global_average_pooling2d");
+	x = model_add(b, mean, x, "", "global_average_pooling2d");
 	switch (head) {
 	case MODEL_HEAD_GUIDE:
 		x = add_dense(b, x, "dense", 256, NN_ACTIVATION_RELU);
-		x = add(b, head_norm, x, "", "batch_normalization");
+		x = model_add(b, head_norm, x, "", "batch_normalization");
 		x = add_dropout(b, x, "dropout", .5f);
 		x = add_dense(b, x, "dense_1", 128, NN_ACTIVATION_RELU);
 		x = add_dropout(b, x, "dropout_1", .3f);
@@ -178,8 +182,9 @@ static void add_head(builder *b, int x, model_head head, int classes)
 bm_status model_check_options(const model_options *o, bm_error *err)
 {
 	if (!(o->width > 0 && o->width <= MODEL_WIDTH_MAX))
-		return base_fail(err, BM_ERR_USAGE, "the width %g of the network is not in (0, %g]: 1 is ResNet-50",
-				 o->width, MODEL_WIDTH_MAX);
+		return base_fail(err, BM_ERR_USAGE,
+				 "the width %g of the network is not in (0, %g]: 1 is the whole network", o->width,
+				 MODEL_WIDTH_MAX);
 	if (o->image_size < MODEL_SIZE_MIN || o->image_size > MODEL_SIZE_MAX)
 		return base_fail(err, BM_ERR_USAGE,
 				 "the image size %d is not in [%d, %d]: ResNet-50 is usually run at 224", o->image_size,
@@ -188,7 +193,7 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 		return base_fail(err, BM_ERR_USAGE, "%d channels: an image has 1 (grey) or 3", o->channels);
 	if (o->classes < 2 || o->classes > MODEL_CLASSES_MAX)
 		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
-	if (o->variant != MODEL_V1 && o->variant != MODEL_V1_5)
+	if (o->variant != MODEL_V1 && o->variant != MODEL_V1_5 && o->variant != MODEL_COMPACT)
 		return base_fail(err, BM_ERR_USAGE, "there is no variant number %d of the network", (int)o->variant);
 	for (int c = 0; o->input.rescaled && c < 3; c++) {
 		if (!isfinite(o->input.scale[c]) || !isfinite(o->input.offset[c]))
@@ -202,7 +207,8 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 
 bm_status model_build_graph(const model_options *options, nn_graph *graph, int *base_layers, bm_error *err)
 {
-	builder b = {.graph = graph, .width = options->width, .variant = options->variant, .status = BM_OK, .err = err};
+	model_builder b = {
+		.graph = graph, .width = options->width, .variant = options->variant, .status = BM_OK, .err = err};
 	int last = add_base(&b, &options->input);
 
 	*base_layers = graph->count;
@@ -265,8 +271,12 @@ bool model_same_input(const model_input *a, const model_input *b)
 
 const char *model_variant_text(model_variant variant)
 {
-	return variant == MODEL_V1_5 ? "ResNet-50 v1.5 (stride in the 3x3 convolutions, as in torchvision)"
-				     : "ResNet-50 v1 (as in Keras applications)";
+	static const char *const texts[] = {
+		[MODEL_V1] = "ResNet-50 v1 (as in Keras applications)",
+		[MODEL_V1_5] = "ResNet-50 v1.5 (stride in the 3x3 convolutions, as in torchvision)",
+		[MODEL_COMPACT] = "compact (ResNet-18 at half its width, average-pooled shortcuts)"};
+
+	return texts[variant];
 }
 
 const char *model_input_text(const model_input *input)

@@ -43,13 +43,14 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 	phase_put_text(c, json, "program", "brainmri " BM_VERSION);
 	phase_put_text(c, json, "created", stamp);
 	phase_put_text(c, json, "model", best);
-	phase_put_text(c, json, "architecture", "ResNet-50");
+	phase_put_text(c, json, "architecture", phase_network_name(c));
 	phase_put_real(c, json, "width", c->config.width);
 	phase_put_text(c, json, "head", run_config_head_name(c->config.head));
 	phase_put(c, json, "classes", classes);
 	phase_put(c, json, "input",
-		  json_pack("{s:[i,i,i], s:s, s:s}", "shape", image_size, image_size, 3, "range", "[0, 1]", "colour",
-			    "grey, repeated in 3 channels"));
+		  json_pack("{s:[i,i,i], s:s, s:s}", "shape", image_size, image_size, run_config_channels(&c->config),
+			    "range", "[0, 1]", "colour",
+			    run_config_channels(&c->config) == 1 ? "grey" : "grey, repeated in 3 channels"));
 	phase_put(c, json, "mirror_at_test_time", json_boolean(c->config.plan.mirror));
 	phase_put(c, json, "training",
 		  json_pack("{s:s, s:I, s:i, s:i, s:f}", "plan", c->config.plan.name, "epochs",
@@ -63,6 +64,13 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 			    (json_int_t)c->pack.count, "train", (json_int_t)c->split.count[DATA_TRAIN], "validation",
 			    (json_int_t)c->split.count[DATA_VALIDATION], "test",
 			    (json_int_t)c->split.count[DATA_TEST]));
+	if (c->metrics.have_reliability) {
+		const evaluate_reliability *r = &c->metrics.reliability;
+		phase_put(c, json, "trust",
+			  json_pack("{s:f, s:f, s:b, s:f, s:f}", "temperature", r->temperature, "abstain_threshold",
+				    r->threshold, "refuses_unlike_images", (int)r->have_unlike, "test_ece",
+				    r->after.ece, "test_brier", r->after.brier));
+	}
 	phase_put_text(
 		c, json, "caution",
 		"not a medical device; no patient identifiers in the data, so slices of one patient may stand on both "
@@ -80,10 +88,13 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 
 bm_status phase_artifacts(phase_context *c, bm_error *err)
 {
-	static const char *const others[][2] = {
-		{"Metrics saved", "evaluation_metrics.json"}, {"Predictions saved", "predictions.csv"},
-		{"Metadata saved", "model_metadata.json"},    {"Split saved", "split.csv"},
-		{"Configuration saved", "config.json"},	      {"Log", "log.txt"}};
+	static const char *const others[][2] = {{"Metrics saved", "evaluation_metrics.json"},
+						{"Predictions saved", "predictions.csv"},
+						{"Metadata saved", "model_metadata.json"},
+						{"Model card saved", "MODEL_CARD.md"},
+						{"Split saved", "split.csv"},
+						{"Configuration saved", "config.json"},
+						{"Log", "log.txt"}};
 	base_text text = {0};
 	char best[64], name[64];
 	int image_size;
@@ -96,6 +107,8 @@ bm_status phase_artifacts(phase_context *c, bm_error *err)
 		return status;
 	phase_best_model(c, best, &image_size);
 	status = write_metadata(c, best, image_size, err);
+	if (status == BM_OK)
+		status = phase_write_card(c, best, image_size, err);
 	if (status != BM_OK)
 		return status;
 	json_t *files = json_object();

@@ -49,6 +49,28 @@ bool run_config_head_parse(const char *text, model_head *head)
 	return i >= 0;
 }
 
+const char *run_config_model_name(const run_config *config)
+{
+	return config->variant == MODEL_COMPACT ? "compact" : "resnet50";
+}
+
+bool run_config_model_parse(const char *text, model_variant *variant)
+{
+	bool compact = strcmp(text, "compact") == 0;
+	*variant = compact ? MODEL_COMPACT : MODEL_V1;
+	return compact || strcmp(text, "resnet50") == 0;
+}
+
+int run_config_channels(const run_config *config)
+{
+	return config->variant == MODEL_COMPACT ? 1 : 3;
+}
+
+bool run_config_from_scratch(const run_config *config)
+{
+	return strcmp(config->plan.name, "two-stage") != 0;
+}
+
 void run_config_init(run_config *config)
 {
 	*config = (run_config){
@@ -116,7 +138,8 @@ static const struct {
 	int image_size;
 	void (*make)(train_plan *plan, int image_size);
 } plans[] = {{"two-stage", TRAIN_TWO_STAGE_SIZE, train_plan_two_stage},
-	     {"scratch", TRAIN_SCRATCH_SIZE, train_plan_scratch}};
+	     {"scratch", TRAIN_SCRATCH_SIZE, train_plan_scratch},
+	     {"compact", TRAIN_COMPACT_SIZE, train_plan_compact}};
 
 static int find_plan(const char *name)
 {
@@ -131,7 +154,8 @@ bm_status run_config_plan(run_config *config, const char *name, bool own_size, b
 	const int plan = find_plan(name), old = find_plan(config->plan.name);
 	if (plan < 0)
 		return base_fail(err, BM_ERR_USAGE,
-				 "no training plan is called '%s'; there are 'two-stage' and 'scratch'", name);
+				 "no training plan is called '%s'; there are 'two-stage', 'scratch' and 'compact'",
+				 name);
 	if (own_size && old >= 0 && config->image_size == plans[old].image_size)
 		config->image_size = plans[plan].image_size;
 	plans[plan].make(&config->plan, config->image_size);
@@ -173,10 +197,10 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
 	object = json_pack(
-		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:f, s:i, s:b, s:b, s:s?, s:s?, s:i, s:i, s:o}",
+		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:s, s:f, s:i, s:b, s:b, s:s?, s:s?, s:i, s:i, s:o}",
 		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
 		config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
-		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "head",
+		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "model", run_config_model_name(config), "head",
 		head_names[config->head], "width", as_written(config->width), "image_size", config->image_size,
 		"save_optimizer", (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master",
 		config->master, "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
@@ -302,6 +326,11 @@ static bm_status read_member(const reader *r, bm_error *err)
 			return wrong(r, "\"default\" or \"guide\"", err);
 		return BM_OK;
 	}
+	if (strcmp(key, "model") == 0) {
+		if (!json_is_string(r->value) || !run_config_model_parse(json_string_value(r->value), &config->variant))
+			return wrong(r, "\"resnet50\" or \"compact\"", err);
+		return BM_OK;
+	}
 	if (strcmp(key, "head") == 0) {
 		if (!json_is_string(r->value) || !run_config_head_parse(json_string_value(r->value), &config->head))
 			return wrong(r, "\"guide\", \"dense512\" or \"linear\"", err);
@@ -310,7 +339,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, seed, threads, strict, "
-		"split, head, width, "
+		"split, model, head, width, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
@@ -388,7 +417,10 @@ static void strip(json_t *json, bool budget)
 						     "benchmark",  "save_optimizer", "master", "spark_conf",
 						     "partitions", "image_seconds"};
 	json_t *plan = json_object_get(json, "plan"), *stage;
+	const char *network = json_string_value(json_object_get(json, "model"));
 	size_t i;
+	if (network && strcmp(network, "resnet50") == 0) /* what an earlier version did not write */
+		json_object_del(json, "model");
 	for (i = 0; i < COUNT(free_to_change); i++)
 		json_object_del(json, free_to_change[i]);
 	if (!budget)

@@ -22,6 +22,8 @@ typedef struct run_config {
 	int threads; /* 0: one per core */
 	bool strict; /* a file that cannot be read fails the run */
 	data_split_kind split;
+	model_variant
+		variant; /* MODEL_COMPACT or MODEL_V1: ResNet-50, whose own variant follows the weights that it starts from */
 	model_head head;
 	double width;
 	int image_size;
@@ -40,7 +42,7 @@ bm_status run_config_set(char **member, const char *value, bm_error *err);
 /* The same for a path: made absolute when it exists and is no URL. */
 bm_status run_config_set_path(char **member, const char *value, bm_error *err);
 
-/* Builds the plan of this name ("two-stage", "scratch") for config->image_size; own_size: for the size that the plan is
+/* Builds the plan of this name ("two-stage", "scratch", "compact") for config->image_size; own_size: for the size that the plan is
  * meant for, unless config->image_size was chosen. BM_ERR_USAGE names the known ones. */
 bm_status run_config_plan(run_config *config, const char *name, bool own_size, bm_error *err);
 
@@ -65,5 +67,9 @@ const char *run_config_split_name(data_split_kind kind); /* "default", "guide" *
 bool run_config_split_parse(const char *text, data_split_kind *kind);
 const char *run_config_head_name(model_head head); /* "guide", "dense512", "linear" */
 bool run_config_head_parse(const char *text, model_head *head);
+const char *run_config_model_name(const run_config *config); /* "resnet50", "compact" */
+bool run_config_model_parse(const char *text, model_variant *variant);
+int run_config_channels(const run_config *config);	/* of the network's input */
+bool run_config_from_scratch(const run_config *config); /* the plan is one for random weights */
 
 #endif

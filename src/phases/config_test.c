@@ -96,7 +96,8 @@ static void what_is_unknown_or_wrong_is_named(void **state)
 		{"{\"threads\": -1}", "'threads'"},   {"{\"strict\": 1}", "'strict'"},
 		{"{\"split\": \"half\"}", "'split'"}, {"{\"head\": \"big\"}", "'head'"},
 		{"{\"data\": 5}", "'data'"},	      {"{\"plan\": \"three-stage\"}", "'three-stage'"},
-		{"{\"plan\": {}}", "'plan'"},	      {"{\"plan\": 3}", "'plan'"},
+		{"{\"model\": \"vgg\"}", "'model'"},  {"{\"plan\": {}}", "'plan'"},
+		{"{\"plan\": 3}", "'plan'"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		bm_error err = {0};
@@ -150,6 +151,39 @@ static void a_plan_by_name_brings_its_size(void **state)
 	config.image_size = 96; /* chosen */
 	assert_int_equal(run_config_plan(&config, "scratch", true, &err), BM_OK);
 	assert_int_equal(config.image_size, 96);
+	run_config_free(&config);
+}
+
+static void the_compact_network_is_kept(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config config;
+	json_t *json = NULL, *plain = NULL;
+	char names[64];
+	assert_int_equal(parse("{\"model\": \"compact\", \"plan\": \"compact\"}", &config, &err), BM_OK);
+	assert_int_equal(config.variant, MODEL_COMPACT);
+	assert_int_equal(config.image_size, 160);
+	assert_int_equal(run_config_channels(&config), 1);
+	assert_int_equal(config.plan.count, 3);
+	assert_int_equal(config.plan.stages[0].image_size, 96);
+	assert_int_equal(config.plan.stages[1].image_size, 128);
+	assert_int_equal(config.plan.stages[1].batch, 64);
+	assert_true(config.plan.time_budget == 2400);
+	assert_int_equal(run_config_to_json(&config, &json, &err), BM_OK);
+	assert_string_equal(json_string_value(json_object_get(json, "model")), "compact");
+	/* A file without it is one of ResNet-50, which is no difference. */
+	config.variant = MODEL_V1;
+	assert_int_equal(run_config_to_json(&config, &plain, &err), BM_OK);
+	json_object_del(plain, "model");
+	run_config_compare(json, plain, names, sizeof names);
+	assert_string_equal(names, "model");
+	json_decref(json);
+	assert_int_equal(run_config_to_json(&config, &json, &err), BM_OK);
+	run_config_compare(json, plain, names, sizeof names);
+	assert_string_equal(names, "");
+	json_decref(json);
+	json_decref(plain);
 	run_config_free(&config);
 }
 
@@ -208,6 +242,7 @@ int main(void)
 		cmocka_unit_test(broken_json_tells_the_place),
 		cmocka_unit_test(a_plan_by_name_takes_the_image_size),
 		cmocka_unit_test(a_plan_by_name_brings_its_size),
+		cmocka_unit_test(the_compact_network_is_kept),
 		cmocka_unit_test(a_new_size_keeps_the_steps),
 		cmocka_unit_test(differences_are_named_and_budgets_forgiven),
 	};

@@ -109,6 +109,11 @@ char *phase_pack_folder(const phase_context *context, bm_error *err);
 /* "best_model_stage2.keras" of the history; and the size that its stage was trained at. */
 void phase_best_model(const phase_context *context, char name[64], int *image_size);
 
+/* "ResNet-50": what is trained here; static storage. */
+const char *phase_network_name(const phase_context *context);
+/* MODEL_CARD.md out of pack, split, history and metrics, which must be there. */
+bm_status phase_write_card(phase_context *context, const char *best, int image_size, bm_error *err);
+
 /* data.json: the listing of phase 3. */
 bm_status phase_listing_write(const data_set *set, const char *path, bm_error *err);
 bm_status phase_listing_read(const char *path, data_set *set, bm_error *err);

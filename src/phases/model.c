@@ -98,7 +98,7 @@ static bm_status weights(phase_context *c, bm_error *err)
 	if (!c->config.weights) {
 		phase_say(c, "✓ Pre-trained weights: none (random, seed %llu)", (unsigned long long)c->config.seed);
 		phase_put_text(c, NULL, "weights", "none");
-		if (strcmp(c->config.plan.name, "scratch") != 0)
+		if (!run_config_from_scratch(&c->config))
 			base_warning(&c->observer,
 				     "the base starts from random weights, and plan '%s' trains little of it: take "
 				     "--plan scratch, or "
@@ -130,7 +130,8 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	model_free(&c->network);
 	c->have_network = false;
 	report_heading(&text, "PHASE 7: MODEL ARCHITECTURE");
-	base_text_add(&text, "\nLoading ResNet-50 base model...\n");
+	base_text_add(&text, "\nLoading %s base model...\n",
+		      c->config.variant == MODEL_COMPACT ? "compact" : "ResNet-50");
 	bm_status status = phase_need_network(c, err);
 	if (status != BM_OK) {
 		base_text_free(&text);
@@ -145,7 +146,8 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	phase_say(c, "✓ Include top: False");
 	phase_say(c, "✓ Input shape: (%d, %d, %d)", o->image_size, o->image_size, o->channels);
 	if (o->width != 1)
-		phase_say(c, "✓ Width: %g of ResNet-50's filters", o->width);
+		phase_say(c, "✓ Width: %g of %s filters", o->width,
+			  c->config.variant == MODEL_COMPACT ? "the compact network's" : "ResNet-50's");
 	phase_say(c, "✓ Layers: %d in the base, %d in all", c->network.base_layers, c->network.graph.count);
 	phase_put(c, NULL, "input_shape", json_pack("[i,i,i]", o->image_size, o->image_size, o->channels));
 	phase_put_real(c, NULL, "width", o->width);

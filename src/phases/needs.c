@@ -174,9 +174,10 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		return status;
 	model_options options = {.width = c->config.width,
 				 .image_size = c->config.image_size,
-				 .channels = 3,
+				 .channels = run_config_channels(&c->config),
 				 .head = c->config.head,
-				 .classes = count};
+				 .classes = count,
+				 .variant = c->config.variant};
 	status = phase_need_weights(c, err);
 	if (status != BM_OK)
 		return status;
@@ -186,10 +187,12 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		if (status != BM_OK)
 			return status;
 		options.variant = theirs.variant;
+		if (theirs.channels > 0)
+			options.channels = theirs.channels;
 		options.input = theirs.input;
 	}
-	bool scratch = strcmp(c->config.plan.name, "scratch") == 0;
-	status = model_create(&options, (const char *const *)names, scratch, c->config.seed, &c->network, err);
+	status = model_create(&options, (const char *const *)names, run_config_from_scratch(&c->config), c->config.seed,
+			      &c->network, err);
 	c->have_network = status == BM_OK;
 	return status;
 }
@@ -201,4 +204,9 @@ void phase_best_model(const phase_context *c, char name[64], int *image_size)
 	for (int i = 0; i < c->config.plan.count; i++)
 		if (c->config.plan.stages[i].number == c->history.best_stage)
 			*image_size = c->config.plan.stages[i].image_size;
+}
+
+const char *phase_network_name(const phase_context *c)
+{
+	return c->config.variant == MODEL_COMPACT ? "compact (ResNet-18 at half its width)" : "ResNet-50";
 }

@@ -70,8 +70,8 @@ static bm_status phase_text(const phase_context *c, int number, base_text *text,
 }
 
 typedef struct answers {
-	report_answer items[8];
-	char values[8][128];
+	report_answer items[10];
+	char values[10][128];
 	size_t count;
 } answers;
 
@@ -92,6 +92,14 @@ static void collect(const phase_context *c, answers *a)
 	char seconds[32];
 	answer(a, "Test accuracy", "%.1f %% (%.1f to %.1f; %zu images)", 100 * m->accuracy, 100 * m->accuracy_low,
 	       100 * m->accuracy_high, m->count);
+	if (m->have_reliability) {
+		const evaluate_reliability *r = &m->reliability;
+		answer(a, "Calibration", "ECE %.3f, Brier %.3f", r->after.ece, r->after.brier);
+		if (r->answered > 0)
+			answer(a, "When it may abstain", "%.1f %% answered, %.1f %% right",
+			       100.0 * (double)r->answered / (double)m->count,
+			       100.0 * (double)r->right / (double)r->answered);
+	}
 	answer(a, "Macro F1", "%.3f", m->macro_f1);
 	answer(a, "Test loss", "%.3f", m->loss);
 	answer(a, "Mean AUC", "%.3f", m->mean_auc);

@@ -147,7 +147,7 @@ static bm_status verify(phase_context *c, bm_error *err)
 {
 	base_text text = {0};
 	const data_pack *pack = &c->pack;
-	int size = c->config.image_size, channels = 3;
+	int size = c->config.image_size, channels = run_config_channels(&c->config);
 	size_t floats = (size_t)size * (size_t)size * (size_t)channels,
 	       samples = pack->count < VERIFIED_SAMPLES ? pack->count : VERIFIED_SAMPLES;
 	float low = 1e30f, high = -1e30f, *values = base_malloc(floats, sizeof *values, "a sample", err);

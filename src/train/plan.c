@@ -44,12 +44,9 @@ static int step_size(int size, double share)
 	return n > size ? size : n;
 }
 
-void train_plan_scratch(train_plan *plan, int image_size)
+/* All layers from random weights on growing images. `like` gives batch and peak rate. */
+static void grow(train_plan *plan, int image_size, const int epochs[3], const double shares[3], const train_stage *like)
 {
-	/* An epoch of small images teaches as much at first and costs a quarter. */
-	static const int epochs[3] = {14, 10, 8};
-	static const double shares[3] = {0.5, 0.75, 1};
-	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
 	for (int i = 0; i < 3; i++) {
 		const int size = i == 2 ? image_size : step_size(image_size, shares[i]);
 		train_stage *before = plan->count > 0 ? &plan->stages[plan->count - 1] : NULL;
@@ -63,9 +60,9 @@ void train_plan_scratch(train_plan *plan, int image_size)
 			.epochs = epochs[i],
 			.part = MODEL_ALL,
 			.image_size = size,
-			.batch = 32,
+			.batch = like->batch,
 			.schedule = TRAIN_ONE_CYCLE,
-			.learning_rate = 1e-3f,
+			.learning_rate = like->learning_rate,
 			.weight_decay = 0.05f,
 			.label_smoothing = 0.05f,
 			.clip_norm = 2,
@@ -77,4 +74,21 @@ void train_plan_scratch(train_plan *plan, int image_size)
 		plan->count++;
 	}
 	plan->stages[plan->count - 1].keep_best = true;
+}
+
+void train_plan_scratch(train_plan *plan, int image_size)
+{
+	/* An epoch of small images teaches as much at first and costs a quarter. */
+	static const int epochs[3] = {14, 10, 8};
+	static const double shares[3] = {0.5, 0.75, 1};
+	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
+	grow(plan, image_size, epochs, shares, &(train_stage){.batch = 32, .learning_rate = 1e-3f});
+}
+
+void train_plan_compact(train_plan *plan, int image_size)
+{
+	static const int epochs[3] = {8, 8, 8};
+	static const double shares[3] = {0.6, 0.8, 1};
+	*plan = (train_plan){.name = "compact", .mirror = true, .time_budget = 2400};
+	grow(plan, image_size, epochs, shares, &(train_stage){.batch = 64, .learning_rate = 4e-3f});
 }

@@ -231,7 +231,7 @@ static int command_graph(int argc, char **argv)
 	return 0;
 }
 
-/* create OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED: a model as a file, no array of it all zeros or all ones. */
+/* create OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED [compact]: a model as a file, no array of it all zeros or all ones. */
 static int command_create(int argc, char **argv)
 {
 	static const char *const names[] = {"glioma", "meningioma", "notumor", "pituitary", "e", "f", "g", "h"};
@@ -239,12 +239,13 @@ static int command_create(int argc, char **argv)
 	model m;
 	bm_error err;
 
-	if (argc != 7)
+	if (argc != 7 && argc != 8)
 		return 2;
 	options.width = atof(argv[1]);
 	options.image_size = atoi(argv[2]);
 	options.channels = atoi(argv[3]);
 	options.classes = atoi(argv[5]);
+	options.variant = argc == 8 ? MODEL_COMPACT : MODEL_V1;
 	if (!model_head_parse(argv[4], &options.head) || options.classes > 8)
 		return 2;
 	driver_check(model_create(&options, names, false, strtoull(argv[6], NULL, 10), &m, &err), &err);
@@ -372,7 +373,7 @@ int main(int argc, char **argv)
 		const char *name, *arguments;
 		int (*run)(int argc, char **argv);
 	} commands[] = {
-		{"create", "OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED", command_create},
+		{"create", "OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED [compact]", command_create},
 		{"graph", "FOLDER", command_graph},
 		{"forward", "MODEL FOLDER SIZE COUNT", command_forward},
 		{"gradients", "MODEL FOLDER SIZE BATCH LAST", command_gradients},
