@@ -19,6 +19,8 @@ cli_function cli_train;
 cli_function cli_evaluate;
 cli_function cli_predict;
 cli_function cli_audit;
+cli_function cli_crossval;
+cli_function cli_search;
 cli_function cli_bench;
 cli_function cli_report;
 cli_function cli_worker;

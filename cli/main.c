@@ -29,7 +29,8 @@ static void tame_openmp(char **argv)
 static bool computes(const cli_command *command)
 {
 	return command->function == cli_run || command->function == cli_train || command->function == cli_evaluate ||
-	       command->function == cli_predict || command->function == cli_export || command->function == cli_audit;
+	       command->function == cli_predict || command->function == cli_export || command->function == cli_audit ||
+	       command->function == cli_crossval || command->function == cli_search;
 }
 
 int main(int argc, char **argv)

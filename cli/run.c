@@ -6,8 +6,7 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 
-/* A resumed run has the settings of its folder; others that are given must agree with them. */
-static bm_status configure(const cli_arguments *a, run_config *config, bm_error *err)
+bm_status cli_configure(const cli_arguments *a, run_config *config, bm_error *err)
 {
 	const char *out = a->values[CLI_OUT], *file = a->values[CLI_CONFIG];
 	bool resumed = a->values[CLI_RESUME] && !file && out && cli_is_run(out);
@@ -29,12 +28,13 @@ static bm_status configure(const cli_arguments *a, run_config *config, bm_error 
 		return status;
 	if (!config->data)
 		return base_fail(err, BM_ERR_USAGE,
-				 "which data? name the folder that holds a folder of images per class: 'brainmri run "
+				 "which data? name the folder that holds a folder of images per class: 'brainmri %s "
 				 "DATA --out RUN'; "
-				 "'brainmri phantom DATA' makes one to try");
+				 "'brainmri phantom DATA' makes one to try",
+				 a->command->name);
 	if (!config->out)
-		return base_fail(err, BM_ERR_USAGE, "where are the results to go? 'brainmri run %s --out runs/first'",
-				 config->data);
+		return base_fail(err, BM_ERR_USAGE, "where are the results to go? 'brainmri %s %s --out runs/first'",
+				 a->command->name, config->data);
 	return BM_OK;
 }
 
@@ -48,7 +48,7 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 				 .summary = a->values[CLI_SUMMARY] != NULL};
 	int code = 0;
 	run_config_init(&config);
-	bm_status status = configure(a, &config, &err);
+	bm_status status = cli_configure(a, &config, &err);
 	if (status == BM_OK)
 		status = phase_context_create(&config, &options, &terminal->observer, &context, &err);
 	if (status == BM_OK)

@@ -9,6 +9,10 @@
 /* The options' settings into config. `own_plan`: the plan came from a file, so a new image size only resizes its stages. */
 bm_status cli_apply(const cli_arguments *arguments, bool own_plan, run_config *config, bm_error *err);
 
+/* Settings for a whole run, out of a config file and options. A resumed run has the settings of its folder; others that are given must
+ * agree with them. */
+bm_status cli_configure(const cli_arguments *arguments, run_config *config, bm_error *err);
+
 enum {
 	CLI_DATA_ALLOWED = 1, /* the operand may be a data folder */
 	CLI_LOOKS_ONLY = 2,   /* options are not kept in config.json */

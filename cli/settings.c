@@ -131,6 +131,8 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 	if (status == BM_OK)
 		status = apply_weights(a, config, err);
 	if (status == BM_OK)
+		status = real(a, CLI_DROPOUT, "dropout", 0, 0.9, &config->dropout, err);
+	if (status == BM_OK)
 		status = real(a, CLI_WIDTH, "width", 0.0625, 4, &config->width, err);
 	if (status == BM_OK)
 		status = integer(a, CLI_IMAGE_SIZE, "image-size", 32, 1024, &config->image_size, err);

@@ -18,9 +18,12 @@ enum {
 	EXPORT = 1u << 13,
 	DATA = 1u << 14,
 	AUDIT = 1u << 15,
-	EVERY = (1u << 16) - 1,
+	CROSSVAL = 1u << 16,
+	SEARCH = 1u << 17,
+	TRIES = CROSSVAL | SEARCH, /* runs within a run: they take what it takes */
+	EVERY = (1u << 18) - 1,
 	SPARK = RUN | ENVIRONMENT | EXPLORE | PREPROCESS | BENCH,
-	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH | AUDIT
+	KEEPS = RUN | ENVIRONMENT | EXPLORE | CLASSES | BENCH | AUDIT | CROSSVAL | SEARCH
 };
 
 /* In the order of the bits above. */
@@ -105,23 +108,40 @@ const cli_command cli_commands[] = {
 	 "measured "
 	 "without them.",
 	 "brainmri audit data/Training data/Testing --model runs/first --out audits/first", 2, 2, cli_audit},
+	{"crossval", "[DATA] --out OUT", "the same run on every fold of the data: mean and spread",
+	 "Folds are stratified by class, with near-copies in one of them. Each is a run folder in OUT, whose fold is "
+	 "tested, half as many "
+	 "images choose the epoch, and the others train. A time budget is that of one fold.",
+	 "brainmri crossval brain_Tumor_Types --out runs/folds --folds 5 --model compact --time-budget 20m\n"
+	 "brainmri crossval --out runs/folds --resume",
+	 0, 1, cli_crossval},
+	{"search", "[DATA] --out OUT", "search learning rate, head, dropout, augmentation and batch",
+	 "Random trials around the plan's settings; the better third goes on with three times the epochs, until one is "
+	 "left, which is "
+	 "trained in full and evaluated on the test images, once. Trials are judged on validation images and recorded "
+	 "as they end.",
+	 "brainmri search brain_Tumor_Types --out runs/search --model compact --trials 27 --parallel 2\n"
+	 "brainmri search --out runs/search --resume --trials 27",
+	 0, 1, cli_search},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
 const cli_option cli_options[] = {
 	{CLI_OUT, "out", 'o', "RUN", "the run folder: where results are kept", KEEPS},
 	{CLI_CONFIG, "config", 'c', "FILE",
-	 "take settings from the config.json of a run; options given here come first", RUN | EXPLORE},
-	{CLI_RESUME, "resume", 0, NULL, "go on from the checkpoint of a stopped run, with its settings", RUN | TRAIN},
-	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration", RUN | EXPLORE},
+	 "take settings from the config.json of a run; options given here come first", RUN | EXPLORE | TRIES},
+	{CLI_RESUME, "resume", 0, NULL, "go on from the checkpoint of a stopped run, with its settings",
+	 RUN | TRAIN | TRIES},
+	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration",
+	 RUN | EXPLORE | TRIES},
 
 	{CLI_STRICT, "strict", 0, NULL, "fail on a file that cannot be read, instead of leaving it out",
-	 RUN | EXPLORE | CLASSES | PREPROCESS | AUDIT},
+	 RUN | EXPLORE | CLASSES | PREPROCESS | AUDIT | TRIES},
 	{CLI_SPLIT, "split", 0, "KIND",
 	 "default: 70/15/15 train/validation/test; guide: 80/20, tested on the validation part",
-	 RUN | EXPLORE | PREPROCESS},
+	 RUN | EXPLORE | PREPROCESS | TRIES},
 	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)",
-	 RUN | EXPLORE | PREPROCESS},
+	 RUN | EXPLORE | PREPROCESS | TRIES},
 
 	{CLI_MASTER, "master", 'm', "URL",
 	 "preprocess on Spark: spark://HOST:PORT, yarn, local[N], local[*], or rest://HOST:PORT, which needs no Spark "
@@ -136,41 +156,47 @@ const cli_option cli_options[] = {
 	{CLI_PLAN, "plan", 'p', "NAME",
 	 "two-stage: frozen base, then its last layers; scratch: all layers from nothing; compact: the same for "
 	 "--model compact (two-stage)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_WEIGHTS, "weights", 'w', "none|imagenet|FILE",
 	 "start from ImageNet's weights, fetched once, or those of a .keras, .h5 or .safetensors file (none)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_NETWORK, "model", 0, "NAME",
 	 "resnet50: ResNet-50, 24 million parameters; compact: one grey channel, 2.8 million, with its own plan "
 	 "(resnet50)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_HEAD, "head", 0, "NAME", "guide: Dense 256, 128; dense512: Dense 512; linear: no hidden layer (guide)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
+	{CLI_DROPOUT, "dropout", 0, "X", "rate of the head's dropout, 0 to 0.9 (as the head has it: 0.5)",
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_WIDTH, "width", 0, "X", "share of the network's filters, 0.0625 to 4 (1, or that of --weights)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
 	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",
-	 RUN | EXPLORE | MODEL | TRAIN},
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_SUMMARY, "summary", 0, NULL, "print the table of all layers", RUN | MODEL},
 
 	{CLI_EPOCHS, "epochs", 'e', "N[,N...]", "epochs of each stage; one number: of every stage",
-	 RUN | EXPLORE | TRAIN},
+	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_TIME_BUDGET, "time-budget", 0, "TIME", "as many epochs as fit: 3600, 60m, 1h30m (none)",
-	 RUN | EXPLORE | TRAIN},
-	{CLI_BATCH, "batch", 'b', "N[,N...]", "images per step", RUN | EXPLORE | TRAIN},
+	 RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_BATCH, "batch", 'b', "N[,N...]", "images per step", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_RATE, "lr", 0, "X[,X...]", "learning rate of each stage; one number: of every stage",
-	 RUN | EXPLORE | TRAIN},
-	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN},
-	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN},
+	 RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LAST_LAYERS, "last-layers", 0, "N", "layers of the base that stage 2 of the two-stage plan trains (30)",
-	 RUN | EXPLORE | TRAIN},
-	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are", RUN | EXPLORE | TRAIN},
-	{CLI_NO_CLASS_WEIGHTS, "no-class-weights", 0, NULL, "do not balance the classes", RUN | EXPLORE | TRAIN},
+	 RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are", RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_NO_CLASS_WEIGHTS, "no-class-weights", 0, NULL, "do not balance the classes",
+	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_SAVE_OPTIMIZER, "save-optimizer", 0, NULL,
-	 "keep Adam's state in the .keras files, for Keras' fit() to go on from", RUN | EXPLORE | TRAIN},
+	 "keep Adam's state in the .keras files, for Keras' fit() to go on from", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
 
 	{CLI_MODEL, "model", 0, "RUN|FILE", "also measure this model's accuracy with and without the copies", AUDIT},
+	{CLI_FOLDS, "folds", 'k', "N", "2 to 20 (5)", CROSSVAL},
+	{CLI_TRIALS, "trials", 'n', "N", "random settings to begin with, 2 to 256 (27)", SEARCH},
+	{CLI_PARALLEL, "parallel", 0, "N", "trials at once, each with its share of --threads (1)", SEARCH},
 	{CLI_ABSTAIN, "abstain", 0, "[=X]",
 	 "say 'not sure: see a radiologist' below a confidence of X, 0 to 1 (that chosen when the model was evaluated)",
 	 PREDICT},

@@ -120,6 +120,43 @@ static void mirror_is_the_mean_of_both(void **state)
 	model_predictor_free(p);
 }
 
+/* The linear head, done by hand on the features, gives the probabilities; in whatever pieces the base is computed (34: two at a time). */
+static void features_are_what_the_head_reads(void **state)
+{
+	static const int batches[] = {1, 4, 34};
+	const nn_weight *kernel = &m.weights.items[m.weights.count - 2], *bias = kernel + 1;
+	bm_error err;
+
+	(void)state;
+	for (size_t b = 0; b < 3; b++) {
+		model_predictor *p = make(batches[b]);
+		int width = model_predictor_features(p);
+		float probabilities[COUNT * CLASSES];
+		float *features = calloc((size_t)(COUNT * width), sizeof(float));
+
+		assert_non_null(features);
+		assert_int_equal(width, kernel->shape[0]);
+		assert_int_equal(width, model_feature_count(&m));
+		check(model_predict_pack_features(p, &pack, NULL, COUNT, false, NULL, probabilities, features, &err),
+		      &err);
+		for (int i = 0; i < COUNT; i++) {
+			double score[CLASSES], sum = 0;
+
+			for (int k = 0; k < CLASSES; k++) {
+				score[k] = (double)bias->values[k];
+				for (int f = 0; f < width; f++)
+					score[k] += (double)features[i * width + f] *
+						    (double)kernel->values[f * CLASSES + k];
+				sum += exp(score[k]);
+			}
+			for (int k = 0; k < CLASSES; k++)
+				assert_true(fabs(exp(score[k]) / sum - (double)probabilities[i * CLASSES + k]) < 1e-5);
+		}
+		free(features);
+		model_predictor_free(p);
+	}
+}
+
 static void update_takes_new_weights(void **state)
 {
 	float before[CLASSES], after[CLASSES], again[CLASSES];
@@ -177,6 +214,7 @@ int main(void)
 		cmocka_unit_test(probabilities_do_not_depend_on_the_batch),
 		cmocka_unit_test(pack_and_floats_agree),
 		cmocka_unit_test(mirror_is_the_mean_of_both),
+		cmocka_unit_test(features_are_what_the_head_reads),
 		cmocka_unit_test(update_takes_new_weights),
 		cmocka_unit_test(progress_and_cancel),
 	};

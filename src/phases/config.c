@@ -73,8 +73,12 @@ bool run_config_from_scratch(const run_config *config)
 
 void run_config_init(run_config *config)
 {
-	*config = (run_config){
-		.seed = 42, .width = 1, .image_size = TRAIN_TWO_STAGE_SIZE, .benchmark = true, .image_seconds = 60};
+	*config = (run_config){.seed = 42,
+			       .dropout = -1,
+			       .width = 1,
+			       .image_size = TRAIN_TWO_STAGE_SIZE,
+			       .benchmark = true,
+			       .image_seconds = 60};
 	train_plan_two_stage(&config->plan, config->image_size);
 }
 
@@ -196,15 +200,17 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack(
-		"{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:s, s:f, s:i, s:b, s:b, s:s?, s:s?, s:i, s:i, s:o}",
-		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
-		config->weights ? config->weights : "none", "seed", (json_int_t)config->seed, "threads",
-		config->threads, "strict", (int)config->strict, "split", split_names[config->split], "model", run_config_model_name(config), "head",
-		head_names[config->head], "width", as_written(config->width), "image_size", config->image_size,
-		"save_optimizer", (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master",
-		config->master, "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
-		config->image_seconds, "plan", plan);
+	object = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s?, "
+			   "s:s?, s:i, s:i, s:o}",
+			   "data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack,
+			   "weights", config->weights ? config->weights : "none", "seed", (json_int_t)config->seed,
+			   "threads", config->threads, "strict", (int)config->strict, "split",
+			   split_names[config->split], "model", run_config_model_name(config), "head",
+			   head_names[config->head], "dropout", as_written(config->dropout), "width",
+			   as_written(config->width), "image_size", config->image_size, "save_optimizer",
+			   (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
+			   "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
+			   config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -314,6 +320,13 @@ static bm_status read_member(const reader *r, bm_error *err)
 		config->seed = (uint64_t)json_integer_value(r->value);
 		return BM_OK;
 	}
+	if (strcmp(key, "dropout") == 0) {
+		double rate = json_number_value(r->value);
+		if (!json_is_number(r->value) || !(rate < 1))
+			return wrong(r, "a number below 1; negative: as the head has it", err);
+		config->dropout = rate;
+		return BM_OK;
+	}
 	if (strcmp(key, "width") == 0) {
 		double width = json_number_value(r->value);
 		if (!json_is_number(r->value) || !(width >= 0.0625 && width <= 4))
@@ -339,7 +352,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, seed, threads, strict, "
-		"split, model, head, width, "
+		"split, model, head, dropout, width, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
@@ -421,6 +434,8 @@ static void strip(json_t *json, bool budget)
 	size_t i;
 	if (network && strcmp(network, "resnet50") == 0) /* what an earlier version did not write */
 		json_object_del(json, "model");
+	if (json_number_value(json_object_get(json, "dropout")) < 0)
+		json_object_del(json, "dropout");
 	for (i = 0; i < COUNT(free_to_change); i++)
 		json_object_del(json, free_to_change[i]);
 	if (!budget)

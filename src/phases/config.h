@@ -25,6 +25,7 @@ typedef struct run_config {
 	model_variant
 		variant; /* MODEL_COMPACT or MODEL_V1: ResNet-50, whose own variant follows the weights that it starts from */
 	model_head head;
+	double dropout; /* rate of the head's dropout (of its first; a second has 0.6 of it); negative: as the head has it */
 	double width;
 	int image_size;
 	bool save_optimizer; /* into the models' files */

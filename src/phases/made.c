@@ -12,7 +12,7 @@ typedef struct made {
 	const char *phase;	 /* of the command that makes it again, too */
 	const char *product;	 /* file of the run folder; what has none is not looked at */
 	const char *what;	 /* "the split" */
-	const char *settings[8]; /* keys of config.json that the results depend on */
+	const char *settings[9]; /* keys of config.json that the results depend on */
 	const char *input;	 /* file of the run folder that they were made from, "": the listing; NULL: none */
 	const char *input_name;	 /* "the split", where a difference is named */
 } made;
@@ -22,13 +22,13 @@ static const made all[] = {
 	{"model",
 	 "phases/07-model.txt",
 	 "the summary of the model",
-	 {"seed", "model", "head", "width", "image_size", "weights", "plan"},
+	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "plan"},
 	 NULL,
 	 ""},
 	{"train",
 	 "training_history.json",
 	 "the trained model",
-	 {"seed", "model", "head", "width", "image_size", "weights", "plan"},
+	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "plan"},
 	 "split.csv",
 	 "the split"},
 	{"evaluate", "evaluation_metrics.json", "the evaluation", {NULL}, "training_history.json", "the trained model"},
@@ -90,7 +90,7 @@ static bm_status describe(phase_context *c, const made *m, json_t **out, bm_erro
 	bm_status status = path ? run_config_read(path, &config, err) : BM_ERR_MEMORY;
 	if (status == BM_OK)
 		status = run_config_to_json(&config, &json, err);
-	for (int i = 0; status == BM_OK && i < 8 && m->settings[i]; i++)
+	for (int i = 0; status == BM_OK && i < 9 && m->settings[i]; i++)
 		json_object_set(note, m->settings[i], json_object_get(json, m->settings[i]));
 	if (status == BM_OK)
 		status = input_of(c, m, note, err);

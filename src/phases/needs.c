@@ -163,6 +163,17 @@ bm_status phase_need_weights(phase_context *c, bm_error *err)
 	return c->weights ? BM_OK : BM_ERR_MEMORY;
 }
 
+/* Both heads that have a second dropout have it with 0.6 of the first one's rate. */
+static void set_dropout(nn_graph *graph, double rate)
+{
+	double next = rate;
+	for (int i = 0; rate >= 0 && i < graph->count; i++)
+		if (graph->layers[i].type == NN_DROPOUT) {
+			graph->layers[i].rate = (float)next;
+			next = 0.6 * rate;
+		}
+}
+
 bm_status phase_need_network(phase_context *c, bm_error *err)
 {
 	if (c->have_network)
@@ -194,6 +205,8 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 	status = model_create(&options, (const char *const *)names, run_config_from_scratch(&c->config), c->config.seed,
 			      &c->network, err);
 	c->have_network = status == BM_OK;
+	if (c->have_network)
+		set_dropout(&c->network.graph, c->config.dropout);
 	return status;
 }
 

@@ -32,6 +32,16 @@ bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m,
 				  bm_error *err);
 /* roc_curves: each class against the rest. BM_ERR_DATA when the test set has one class only. */
 bm_status report_figure_roc(const char *folder, const evaluate_metrics *m, const char *const *names, bm_error *err);
+typedef struct report_trial {
+	int number, rung;
+	double rate;
+	const char *head;
+	double dropout, augmentation, batch;
+	double accuracy, loss; /* validation; NaN: failed */
+	double seconds;
+} report_trial;
+/* search: validation accuracy of each trial against its learning rate, by the rung that it reached. */
+bm_status report_figure_search(const char *folder, const report_trial *trials, int count, bm_error *err);
 /* copies: 3x4, pairs beside each other */
 bm_status report_figure_copies(const char *folder, const report_tile tiles[12], bm_error *err);
 /* predictions: 3x4 */

@@ -99,7 +99,7 @@ class Trust(Case):
         self.assertEqual(self.json("predict", "one", "white.png", "--any-image")["images"][0]["verdict"], "answered")
 
     def test_most_images_of_the_kind_are_not(self):
-        images = sorted(str(p.relative_to(self.folder)) for p in (self.folder / "data").rglob("*.*"))[::4]
+        images = sorted(str(p.relative_to(self.folder)) for p in (self.folder / "data").glob("*/*.*"))[::4]
         answer = self.json("predict", "one", *images)
         self.assertLess(answer["refused"], len(images) / 5)
 
