@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "model/archive.h"
 #include "model/model.h"
+#include "model/source.h"
 
 static const char *const classes[] = {"glioma", "meningioma", "no tumor, \"clean\"", "pituitär"};
 static const model_options small = {
@@ -87,6 +88,84 @@ static void what_is_saved_comes_back(void **state)
 		assert_int_equal(loaded.graph.layers[i].trainable, m.graph.layers[i].trainable);
 	}
 	model_free(&loaded);
+	model_free(&m);
+}
+
+/* As two trainings in one process do: neither is in the other's way, nor gives its own arrays for the other's. */
+static void two_files_are_open_at_once(void **state)
+{
+	model_options wider = small;
+	model a, b;
+	model_source *first = NULL, *second = NULL;
+	model_hdf5_writer *one = NULL, *two = NULL;
+	bm_error err;
+
+	(void)state;
+	wider.width = .25;
+	make_and_save(&small, &a, path_a);
+	make_and_save(&wider, &b, path_b);
+	check(model_source_open(path_a, true, &first, &err), &err);
+	check(model_source_open(path_b, true, &second, &err), &err);
+	for (int i = 0; i < 2; i++) {
+		const model_source *s = i ? second : first;
+		const nn_weight *w = &(i ? &b : &a)->weights.items[0];
+		int index = model_source_find(s, "layers/conv2d/vars/0");
+		float *values = malloc(w->count * sizeof(float));
+
+		assert_non_null(values);
+		assert_true(index >= 0);
+		assert_int_equal(model_source_get(s, index)->shape[3], w->shape[3]);
+		check(model_source_read(s, index, values, &err), &err);
+		assert_memory_equal(values, w->values, w->count * sizeof(float));
+		free(values);
+	}
+	model_source_close(first);
+	model_source_close(second);
+	check(model_hdf5_create(&one, &err), &err);
+	check(model_hdf5_create(&two, &err), &err);
+	model_hdf5_discard(one);
+	model_hdf5_discard(two);
+	model_free(&a);
+	model_free(&b);
+}
+
+static void what_is_known_of_it_comes_back(void **state)
+{
+	model m, loaded;
+	bm_error err;
+
+	(void)state;
+	check(model_create(&small, classes, false, 5, &m, &err), &err);
+	m.trust = base_strdup("{\"temperature\": 1.5, \"as\": \"it \\u00e4 is\"}", &err);
+	check(model_save(&m, path_a, &err), &err);
+	check(model_load(path_a, &loaded, &err), &err);
+	assert_string_equal(loaded.trust, m.trust);
+	model_free(&loaded);
+	check(model_save_safetensors(&m, path_b, &err), &err);
+	check(model_load(path_b, &loaded, &err), &err);
+	assert_string_equal(loaded.trust, m.trust);
+	model_free(&loaded);
+	model_free(&m);
+}
+
+static void the_compact_network_comes_back(void **state)
+{
+	model_options options = small;
+	model m, loaded;
+	bm_error err;
+
+	(void)state;
+	options.variant = MODEL_COMPACT;
+	options.head = MODEL_HEAD_LINEAR;
+	make_and_save(&options, &m, path_a);
+	check(model_save_safetensors(&m, path_b, &err), &err);
+	for (int i = 0; i < 2; i++) {
+		check(model_load(i ? path_b : path_a, &loaded, &err), &err);
+		assert_int_equal(loaded.options.variant, MODEL_COMPACT);
+		assert_int_equal(loaded.graph.count, m.graph.count);
+		assert_memory_equal(loaded.weights.storage, m.weights.storage, m.weights.total * sizeof(float));
+		model_free(&loaded);
+	}
 	model_free(&m);
 }
 
@@ -286,10 +365,17 @@ static void failing_allocations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_saved_comes_back),	cmocka_unit_test(same_weights_same_bytes),
-		cmocka_unit_test(peek_tells_the_options),	cmocka_unit_test(keras_own_config_is_enough),
-		cmocka_unit_test(weights_go_into_another_head), cmocka_unit_test(wrong_shapes_are_named),
-		cmocka_unit_test(no_such_file_is_said),		cmocka_unit_test(failing_allocations),
+		cmocka_unit_test(what_is_saved_comes_back),
+		cmocka_unit_test(same_weights_same_bytes),
+		cmocka_unit_test(two_files_are_open_at_once),
+		cmocka_unit_test(what_is_known_of_it_comes_back),
+		cmocka_unit_test(the_compact_network_comes_back),
+		cmocka_unit_test(peek_tells_the_options),
+		cmocka_unit_test(keras_own_config_is_enough),
+		cmocka_unit_test(weights_go_into_another_head),
+		cmocka_unit_test(wrong_shapes_are_named),
+		cmocka_unit_test(no_such_file_is_said),
+		cmocka_unit_test(failing_allocations),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

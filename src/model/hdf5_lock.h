@@ -12,4 +12,8 @@ typedef struct model_hdf5_lock {
 void model_hdf5_enter(model_hdf5_lock *lock);
 void model_hdf5_leave(const model_hdf5_lock *lock);
 
+#define MODEL_HDF5_NAME_SIZE 40
+/* A name for a file in memory that no other has: HDF5 takes two of one name, both open, for the same file. Call it inside the lock. */
+const char *model_hdf5_new_name(char buffer[MODEL_HDF5_NAME_SIZE]);
+
 #endif

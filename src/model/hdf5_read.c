@@ -40,6 +40,14 @@ void model_hdf5_leave(const model_hdf5_lock *lock)
 	pthread_mutex_unlock(&mutex);
 }
 
+const char *model_hdf5_new_name(char buffer[MODEL_HDF5_NAME_SIZE])
+{
+	static unsigned long long number;
+
+	snprintf(buffer, MODEL_HDF5_NAME_SIZE, "brainmri-weights-%llu", number++);
+	return buffer;
+}
+
 typedef struct item {
 	model_array array;
 	char path[PATH_MAX_BYTES]; /* in the file */
@@ -106,10 +114,11 @@ static hid_t open_image(model_hdf5_reader *r, size_t size)
 	H5FD_file_image_callbacks_t callbacks = {
 		image_malloc, image_memcpy, image_realloc, image_free, self_copy, self_free, r};
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
+	char name[MODEL_HDF5_NAME_SIZE];
 
 	if (access >= 0 && H5Pset_fapl_core(access, (size_t)1 << 20, false) >= 0 &&
 	    H5Pset_file_image_callbacks(access, &callbacks) >= 0 && H5Pset_file_image(access, r->bytes, size) >= 0)
-		file = H5Fopen("brainmri-weights", H5F_ACC_RDONLY, access);
+		file = H5Fopen(model_hdf5_new_name(name), H5F_ACC_RDONLY, access);
 	if (access >= 0)
 		H5Pclose(access);
 	return file;

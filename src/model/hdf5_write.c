@@ -21,6 +21,7 @@ bm_status model_hdf5_create(model_hdf5_writer **out, bm_error *err)
 {
 	model_hdf5_writer *w = base_calloc(1, sizeof(*w), "an HDF5 writer", err);
 	model_hdf5_lock lock;
+	char name[MODEL_HDF5_NAME_SIZE];
 	hid_t access;
 
 	*out = NULL;
@@ -29,9 +30,9 @@ bm_status model_hdf5_create(model_hdf5_writer **out, bm_error *err)
 	model_hdf5_enter(&lock);
 	w->file = -1;
 	access = H5Pcreate(H5P_FILE_ACCESS);
-	/* In memory only; the name is never used. */
+	/* In memory only: no such file is made. */
 	if (access >= 0 && H5Pset_fapl_core(access, STEP, false) >= 0)
-		w->file = H5Fcreate("brainmri-weights", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+		w->file = H5Fcreate(model_hdf5_new_name(name), H5F_ACC_TRUNC, H5P_DEFAULT, access);
 	if (access >= 0)
 		H5Pclose(access);
 	model_hdf5_leave(&lock);

@@ -116,7 +116,7 @@ class Generated(unittest.TestCase):
         self.assertEqual(set(commands()) | {"--help", "--version", "help"}, set(self.complete("")))
         self.assertEqual(self.complete("pred"), ["predict"])
         self.assertEqual(self.complete("run", "--time"), ["--time-budget"])
-        self.assertEqual(self.complete("run", "--plan", ""), ["two-stage", "scratch"])
+        self.assertEqual(self.complete("run", "--plan", ""), ["two-stage", "scratch", "compact"])
         self.assertEqual(self.complete("run", "--plan", "=", "sc"), ["scratch"])
         self.assertEqual(self.complete("run", "--plan", "="), ["two-stage", "scratch"])
         self.assertEqual(self.complete("run", "-p", "t"), ["two-stage"])
