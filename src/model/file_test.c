@@ -140,6 +140,21 @@ static void what_is_known_of_it_comes_back(void **state)
 	check(model_save(&m, path_a, &err), &err);
 	check(model_load(path_a, &loaded, &err), &err);
 	assert_string_equal(loaded.trust, m.trust);
+	/* Put into a file that has weights: another text, the same weights, the same as if it had been saved with it. */
+	loaded.trust[2] = 'T';
+	check(model_save_trust(&loaded, path_a, &err), &err);
+	check(model_save(&loaded, path_b, &err), &err);
+	{
+		uint8_t *a, *b;
+		size_t size_a, size_b;
+
+		read_bytes(path_a, &a, &size_a);
+		read_bytes(path_b, &b, &size_b);
+		assert_int_equal(size_a, size_b);
+		assert_memory_equal(a, b, size_a);
+		base_free(a);
+		base_free(b);
+	}
 	model_free(&loaded);
 	check(model_save_safetensors(&m, path_b, &err), &err);
 	check(model_load(path_b, &loaded, &err), &err);

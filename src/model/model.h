@@ -67,6 +67,8 @@ void model_summary(const model *m, base_text *text);
 /* A Keras 3 `.keras` file: config.json, metadata.json, model.weights.h5 in a zip, written whole or not at all. class names, the image size and
  * what the pixels mean travel in metadata that Keras ignores. */
 bm_status model_save(const model *m, const char *path, bm_error *err);
+/* Puts m->trust into the `.keras` file at `path` that m was loaded from; weights and whatever else it holds stay as they are. */
+bm_status model_save_trust(const model *m, const char *path, bm_error *err);
 /* A safetensors file: arrays with Keras' names and layouts ("conv1_conv/kernel", [h][w][in][out]), and in the header's metadata, under
  * "brainmri", what model_load needs. */
 bm_status model_save_safetensors(const model *m, const char *path, bm_error *err);

@@ -106,6 +106,34 @@ cleanup:
 	return status;
 }
 
+bm_status model_save_trust(const model *m, const char *path, bm_error *err)
+{
+	static const char *const kept[3] = {"metadata.json", "config.json", WEIGHTS_ENTRY};
+	uint8_t *bytes[3] = {NULL};
+	size_t sizes[3] = {0};
+	model_archive *archive = NULL;
+	char *own = model_brainmri_json(m, err);
+	bm_status status = own ? model_archive_open(path, &archive, err) : BM_ERR_MEMORY;
+
+	for (int i = 0; i < 3 && status == BM_OK; i++)
+		status = model_archive_read(archive, kept[i], (size_t)2 << 30, &bytes[i], &sizes[i], err);
+	model_archive_close(archive);
+	if (status == BM_OK) {
+		const model_entry entries[] = {
+			{kept[0], bytes[0], sizes[0]},
+			{kept[1], bytes[1], sizes[1]},
+			{"brainmri.json", own, strlen(own)},
+			{kept[2], bytes[2], sizes[2]},
+		};
+
+		status = model_archive_write(path, entries, 4, err);
+	}
+	for (int i = 0; i < 3; i++)
+		base_free(bytes[i]);
+	free(own);
+	return status;
+}
+
 bm_status model_save_safetensors(const model *m, const char *path, bm_error *err)
 {
 	char *own = model_brainmri_json(m, err);

@@ -154,7 +154,7 @@ bm_status phase_keep_trust(model *m, const char *path, const evaluate_trust *tru
 	bool same = m->trust && strcmp(m->trust, text) == 0;
 	base_free(m->trust);
 	m->trust = text;
-	return same ? BM_OK : model_save(m, path, err);
+	return same ? BM_OK : model_save_trust(m, path, err);
 }
 
 bm_status phase_say_reliability(phase_context *c, bm_error *err)

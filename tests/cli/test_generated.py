@@ -118,7 +118,7 @@ class Generated(unittest.TestCase):
         self.assertEqual(self.complete("run", "--time"), ["--time-budget"])
         self.assertEqual(self.complete("run", "--plan", ""), ["two-stage", "scratch", "compact"])
         self.assertEqual(self.complete("run", "--plan", "=", "sc"), ["scratch"])
-        self.assertEqual(self.complete("run", "--plan", "="), ["two-stage", "scratch"])
+        self.assertEqual(self.complete("run", "--plan", "="), ["two-stage", "scratch", "compact"])
         self.assertEqual(self.complete("run", "-p", "t"), ["two-stage"])
         self.assertEqual(self.complete("run", "--out", ""), ["runs"])
         self.assertEqual(self.complete("run", "--seed", ""), [])
