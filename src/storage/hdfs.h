@@ -66,6 +66,9 @@ void storage_hdfs_server(const char *address, char *server, size_t size);
 
 /* hdfs_status.c */
 bm_status storage_hdfs_describe(void *state, const char *url, storage_service *service, bm_error *err);
+/* "HOST:PORT" as excludedatanodes takes it, of the DataNode whose HTTP address is `server`; its host alone when the NameNode
+ * does not tell. */
+void storage_hdfs_datanode(storage_hdfs *h, const char *server, char *out, size_t size);
 bm_status storage_hdfs_home(storage_hdfs *h, const char *url, char *home, size_t size, bm_error *err);
 
 #endif

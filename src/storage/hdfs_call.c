@@ -52,8 +52,9 @@ typedef struct attempt {
 	storage_hdfs_call *call;
 	const char *path; /* absolute */
 	char subject[SUBJECT_SIZE];
-	char excluded[160]; /* host of a DataNode that failed */
-	bool sent;	    /* the source was begun */
+	char excluded[1024];  /* DataNodes that failed: "HOST:PORT,HOST:PORT" */
+	bool datanode_failed; /* in the last round */
+	bool sent;	      /* the source was begun */
 	storage_http_answer *answer;
 } attempt;
 
@@ -113,6 +114,17 @@ static bool redirects(long code)
 	return code == 301 || code == 302 || code == 303 || code == 307 || code == 308;
 }
 
+/* The next attempt is to lead to another DataNode. */
+static void exclude(attempt *a, const char *server)
+{
+	char node[160];
+	size_t used = strlen(a->excluded);
+	storage_hdfs_datanode(a->h, server, node, sizeof node);
+	if (used + strlen(node) + 2 < sizeof a->excluded)
+		snprintf(a->excluded + used, sizeof a->excluded - used, "%s%s", used ? "," : "", node);
+	a->datanode_failed = true;
+}
+
 /* Step two: what the NameNode's answer points to. */
 static bm_status follow(attempt *a, const char *base, bm_error *err)
 {
@@ -146,7 +158,7 @@ static bm_status follow(attempt *a, const char *base, bm_error *err)
 			status = storage_hdfs_explain_end(a->h, a->subject, server, true, answer, &a->call->failure,
 							  err);
 			if (!same && a->call->failure == HDFS_PASSING)
-				snprintf(a->excluded, sizeof a->excluded, "%.*s", (int)strcspn(server, ":"), server);
+				exclude(a, server);
 			break;
 		}
 		if (answer->code / 100 == 2)
@@ -250,8 +262,9 @@ bm_status storage_hdfs_do(storage_hdfs *h, const char *url, const char *path, st
 		bm_error source_error = {0};
 		if (!can_send_again(&a, &source_error))
 			break;
-		if (round > 0) /* the other DataNodes were tried */
+		if (!a.datanode_failed) /* there may be none left beside them */
 			a.excluded[0] = '\0';
+		a.datanode_failed = false;
 		double wait = h->wait * (double)(1 << (round < 10 ? round : 10));
 		base_random random = base_random_make((uint64_t)(base_now() * 1e9), (uint64_t)round);
 		wait = (wait < WAIT_MAX ? wait : WAIT_MAX) * base_random_range(&random, 0.75f, 1.25f);

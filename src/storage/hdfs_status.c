@@ -49,6 +49,29 @@ static json_t *bean(storage_hdfs *h, const char *name)
 	return first;
 }
 
+void storage_hdfs_datanode(storage_hdfs *h, const char *server, char *out, size_t size)
+{
+	json_t *info = bean(h, "NameNodeInfo"), *node;
+	const char *text = json_string_value(json_object_get(info, "LiveNodes")), *name;
+	json_t *nodes = text ? json_loads(text, 0, NULL) : NULL;
+	snprintf(out, size, "%.*s", (int)strcspn(server, ":"), server);
+	json_object_foreach(nodes, name, node)
+	{
+		const char *http = json_string_value(json_object_get(node, "infoAddr"));
+		const char *https = json_string_value(json_object_get(node, "infoSecureAddr"));
+		const char *transfer = json_string_value(json_object_get(node, "xferaddr"));
+		/* The redirect may name the host, the NameNode its number: then the port has to do. */
+		const char *port = strrchr(server, ':'), *http_port = http ? strrchr(http, ':') : NULL;
+		bool same = (http && strcmp(http, server) == 0) || (https && strcmp(https, server) == 0) ||
+			    (json_object_size(nodes) > 1 && port && http_port && strcmp(port, http_port) == 0 &&
+			     strncmp(name, server, (size_t)(port - server)) == 0);
+		if (same && transfer)
+			snprintf(out, size, "%s", transfer);
+	}
+	json_decref(nodes);
+	json_decref(info);
+}
+
 static uint64_t number(const json_t *json, const char *name)
 {
 	json_int_t value = json_integer_value(json_object_get(json, name));
