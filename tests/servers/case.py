@@ -16,6 +16,7 @@ PROGRAM = os.path.abspath(os.environ.get("BRAINMRI", "build/cli/brainmri"))
 SHARED = pathlib.Path(os.environ.get("BRAINMRI_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared").absolute()
 IMAGES = SHARED / "data" / "brain_Tumor_Types"
 CLASSES = {"glioma": 1321, "meningioma": 1339, "notumor": 1595, "pituitary": 1457}
+ALL_IMAGES = "all-images"  # the folder in HDFS, below the home, that test_data fills and others go on with
 # How much longer than usual everything may take, for a machine that is busy with other things.
 PATIENCE = float(os.environ.get("BRAINMRI_TEST_PATIENCE", "1"))
 needs_images = unittest.skipUnless(IMAGES.is_dir(), f"no real images at {IMAGES}")

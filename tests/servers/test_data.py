@@ -64,6 +64,9 @@ class Data(case.Case):
 
     @case.needs_images
     def test_all_5712_images(self):
+        self.place = self.place.rsplit("/", 1)[0] + "/" + case.ALL_IMAGES
+        self.url = self.environment["CLUSTER_HDFS"] + self.place
+        self.servers.webhdfs("DELETE", self.place, "DELETE", recursive="true")
         expected = tree(case.IMAGES)
         before = self.created()
         done = self.call("data", "put", case.IMAGES, self.url, timeout=900)
