@@ -206,7 +206,7 @@ static void fill_tile(report_tile *tile, const data_pack *pack, size_t index, co
 	tile->pixels = pack->images + index * (size_t)pack->side * (size_t)pack->side;
 	tile->side = pack->side;
 	snprintf(tile->caption[0], sizeof tile->caption[0], "%s", what);
-	snprintf(tile->caption[1], sizeof tile->caption[1], "%.60s", pack->sources[index]);
+	snprintf(tile->caption[1], sizeof tile->caption[1], "%.26s", base_path_name(pack->sources[index]));
 	snprintf(tile->caption[2], sizeof tile->caption[2], "%s", more);
 }
 
@@ -218,7 +218,7 @@ static bm_status draw_pairs(const audit *a, bm_error *err)
 	for (size_t i = 0; i < shown; i++) {
 		size_t t = a->order[shown > 1 ? i * (a->found - 1) / (shown - 1) : 0];
 		char likeness[64];
-		snprintf(likeness, sizeof likeness, "correlation %.4f%s", (double)a->leaks.correlation[t],
+		snprintf(likeness, sizeof likeness, "r = %.4f%s", (double)a->leaks.correlation[t],
 			 a->leaks.kind[t] == DATA_LEAK_EXACT ? ", same bytes" : "");
 		fill_tile(&tiles[2 * i], &a->packs[TEST], t, "test", likeness);
 		fill_tile(&tiles[2 * i + 1], &a->packs[TRAIN], a->leaks.partner[t], "train", "");

@@ -152,8 +152,10 @@ bm_status report_figure_coverage(const char *folder, const evaluate_metrics *m, 
 		base_text_add(&f.data, "%.6f,%.6f,%.6f\n", point->coverage, point->accuracy, point->threshold);
 		lowest = fmin(lowest, point->accuracy);
 	}
-	double share = (double)r->answered / (double)m->count,
-	       accuracy = r->answered > 0 ? (double)r->right / (double)r->answered : 1;
+	double share = (double)r->answered / (double)m->count;
+	char right[32] = "none right or wrong";
+	if (r->answered > 0)
+		snprintf(right, sizeof right, "%.4f right", (double)r->right / (double)r->answered);
 	base_text_add(s, "%s", report_axes);
 	base_text_add(s,
 		      "set title 'Accuracy of what is answered' font ',15' textcolor rgb '#222222'\n"
@@ -162,11 +164,11 @@ bm_status report_figure_coverage(const char *folder, const evaluate_metrics *m, 
 		      "set key bottom left Left reverse\n"
 		      "set arrow from %.5f,graph 0 to %.5f,graph 1 nohead dashtype 2 linewidth 1.2 linecolor rgb "
 		      "'#777777'\n"
-		      "set label 'confidence %.3f: %.1f %%%% answered, %.4f right' at %.5f,graph 0.93 %s offset %d,0 "
+		      "set label 'confidence %.3f: %.1f %% answered, %s' at %.5f,graph 0.93 %s offset %d,0 "
 		      "font ',11' textcolor rgb '#444444'\n"
 		      "plot 'coverage.csv' every ::1 using 1:2 with lines linewidth 2.4 linecolor rgb '%s' title "
 		      "'Test accuracy'\n",
-		      fmax(0, lowest - 0.02), share, share, r->threshold, 100 * share, accuracy, share,
+		      fmax(0, lowest - 0.02), share, share, r->threshold, 100 * share, right, share,
 		      share > 0.5 ? "right" : "left", share > 0.5 ? -1 : 1, REPORT_BLUE);
 	return report_figure_finish(&f, err);
 }
