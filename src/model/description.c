@@ -263,7 +263,7 @@ static bool find_variant(const json_t *layers, model_options *o)
 
 bm_status model_describe_keras(const char *path, const void *bytes, size_t size, model_description *out, bm_error *err)
 {
-	model_options *o = &out->options;
+	model_options *o = &out->options, checked;
 	const json_t *layers, *shape;
 	json_t *all = NULL;
 	bm_status status;
@@ -278,10 +278,22 @@ bm_status model_describe_keras(const char *path, const void *bytes, size_t size,
 	o->channels = (int)json_integer_value(json_array_get(shape, 3));
 	o->width = integer(find_layer(layers, "conv1_conv"), "filters") / 64.0;
 	out->trainable_base = 1 << 20;
-	if (!find_head(layers, o) || !find_variant(layers, o) || model_check_options(o, NULL) != BM_OK) {
+	bool head = find_head(layers, o), known = find_variant(layers, o);
+	if (head && o->image_size == 0) /* any: the usual one */
+		o->image_size = MODEL_SIZE_USUAL;
+	checked = *o;
+	if (!head) { /* the base's weights are good all the same */
+		o->classes = 0;
+		checked.head = MODEL_HEAD_LINEAR;
+		checked.classes = 2;
+		if (o->image_size == 0)
+			checked.image_size = MODEL_SIZE_USUAL;
+	}
+	if (!known || model_check_options(&checked, NULL) != BM_OK) {
 		status = base_fail(err, BM_ERR_UNSUPPORTED,
-				   "'%s' is a Keras file, but not a flat ResNet50 or compact network with one of the "
-				   "heads guide, dense512, linear",
+				   "'%s' is a Keras file, but its layers are not those of a ResNet50 or compact "
+				   "network (one that lies "
+				   "in another model as one layer has to be saved by itself)",
 				   path);
 		goto cleanup;
 	}

@@ -29,7 +29,8 @@ void model_description_free(model_description *d); /* safe on a zeroed one */
 
 /* Reads brainmri.json. `path` is for messages. */
 bm_status model_describe(const char *path, const void *json, size_t size, model_description *out, bm_error *err);
-/* The same from a config.json that Keras itself wrote; the classes are called "class 0", ... */
+/* The same from a config.json that Keras itself wrote; the classes are called "class 0", ... Another head, or none,
+ * gives options.classes 0. */
 bm_status model_describe_keras(const char *path, const void *json, size_t size, model_description *out, bm_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 
 #define MODEL_WIDTH_MAX 4.0
 #define MODEL_SIZE_MIN 32
+#define MODEL_SIZE_USUAL 224
 #define MODEL_SIZE_MAX 4096
 
 bm_status model_check_options(const model_options *options, bm_error *err);

@@ -54,9 +54,17 @@ static bm_status count_parameters(const model_options *options, int64_t *total, 
  * 24 bytes a parameter. */
 static bm_status read_archive_weights(model_archive *archive, model_source *s, bm_error *err)
 {
+	model_options options = s->description.options;
 	int64_t total;
 	size_t limit;
-	bm_status status = count_parameters(&s->description.options, &total, err);
+	bm_status status;
+
+	if (options.classes == 0) { /* the base counts */
+		options.head = MODEL_HEAD_LINEAR;
+		options.classes = 2;
+		options.image_size = MODEL_SIZE_USUAL;
+	}
+	status = count_parameters(&options, &total, err);
 
 	if (status != BM_OK)
 		return status;
@@ -75,9 +83,9 @@ static bm_status open_archive(model_source *s, bool weights, bm_error *err)
 	model_archive *archive = NULL;
 	bm_status status = model_archive_open(s->path, &archive, err);
 
-	s->whole = true;
 	if (status == BM_OK)
 		status = describe_archive(archive, s, err);
+	s->whole = s->description.options.classes > 0;
 	if (status == BM_OK && weights)
 		status = read_archive_weights(archive, s, err);
 	if (status == BM_OK && weights)
