@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 
 import case
@@ -64,3 +65,22 @@ class Pipeline(case.Case):
         self.ends(process, seconds=900)
         self.same(sum(1 for one in case.IMAGES.rglob("*") if one.is_file()))
         self.assertEqual(self.files(home), {}, "the job left files in HDFS")
+
+    def test_no_worker(self):
+        """Spark would wait in silence; the program tells why, and goes on when a worker comes."""
+        self.call("phantom", "few", "--count", "5", "--size", "64", "--quiet")
+        self.url += "-few"
+        self.servers.webhdfs("DELETE", self.url.removeprefix(self.environment["CLUSTER_HDFS"]), "DELETE", recursive="true")
+        shutil.rmtree(self.folder / "threads", ignore_errors=True)
+        shutil.rmtree(self.folder / "spark", ignore_errors=True)
+        self.both(self.folder / "few")
+        self.addCleanup(self.servers.wait_spark)
+        self.servers.stop(["worker-1"])
+        process = self.begin("preprocess", "spark", "--master", self.master)
+        try:
+            self.until(lambda: process.poll() is not None or "no executor yet" in self.log(), "the program tells why nothing happens", 300)
+            self.assertIn("--spark-conf", self.log())
+        finally:
+            self.servers.again("worker-1")
+        self.ends(process, seconds=400)
+        self.same(20)
