@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "storage/hdfs.h"
 
-#define JSON_LIMIT ((size_t)64 << 20)
+#define JSON_LIMIT ((size_t)512 << 20)
 
 /* ---- answers ---- */
 
@@ -105,9 +105,8 @@ static bm_status hdfs_look(void *state, const char *url, const char *path, stora
 	return look_for(state, "look at", url, path, info, err);
 }
 
-/* One page of a listing. *last: the name to go on behind; stays when the page is empty. */
-static bm_status add_page(json_t *page, const char *url, const char *path, bool hidden, storage_list *list,
-			  size_t *capacity, const char **last, bm_error *err)
+static bm_status add_entries(json_t *page, const char *url, const char *path, bool hidden, storage_list *list,
+			     size_t *capacity, bm_error *err)
 {
 	json_t *array = json_object_get(json_object_get(page, "FileStatuses"), "FileStatus"), *entry;
 	size_t i;
@@ -124,7 +123,6 @@ static bm_status add_page(json_t *page, const char *url, const char *path, bool 
 					 path[0] ? "/" : "", path);
 		if (!name[0] || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			return strange("list", url, path, err);
-		*last = name;
 		if (name[0] == '.' && !hidden)
 			continue;
 		bm_status status = storage_list_add(list, capacity, name, &info, err);
@@ -134,57 +132,17 @@ static bm_status add_page(json_t *page, const char *url, const char *path, bool 
 	return BM_OK;
 }
 
-static bm_status list_whole(storage_hdfs *h, const char *url, const char *path, bool hidden, storage_list *list,
-			    bm_error *err)
-{
-	storage_hdfs_call call = {.method = "GET", .op = "LISTSTATUS", .verb = "list"};
-	json_t *json;
-	const char *last = NULL;
-	size_t capacity = 0;
-	bm_status status = ask(h, url, path, &call, &json, err);
-	if (status == BM_OK)
-		status = add_page(json, url, path, hidden, list, &capacity, &last, err);
-	json_decref(json);
-	return status;
-}
-
+/* In one answer: the NameNode streams it, whatever the folder's size. */
 static bm_status hdfs_list(void *state, const char *url, const char *path, bool hidden, storage_list *list,
 			   bm_error *err)
 {
-	base_text parameters = {0};
+	storage_hdfs_call call = {.method = "GET", .op = "LISTSTATUS", .verb = "list"};
+	json_t *json;
 	size_t capacity = 0;
-	bool more = true;
-	bm_status status = BM_OK;
-	for (bool first = true; status == BM_OK && more; first = false) {
-		storage_hdfs_call call = {.method = "GET",
-					  .op = "LISTSTATUS_BATCH",
-					  .verb = "list",
-					  .parameters = base_text_string(&parameters)};
-		json_t *json;
-		const char *last = NULL;
-		status = ask(state, url, path, &call, &json, err);
-		if (status != BM_OK && first && call.failure == HDFS_UNSUPPORTED) /* before Hadoop 2.8 */
-			return list_whole(state, url, path, hidden, list, err);
-		json_t *listing = json_object_get(json, "DirectoryListing");
-		json_t *page = json_object_get(listing, "partialListing");
-		json_t *left = json_object_get(listing, "remainingEntries");
-		if (status == BM_OK && (!page || !json_is_integer(left)))
-			status = strange("list", url, path, err);
-		if (status == BM_OK)
-			status = add_page(page, url, path, hidden, list, &capacity, &last, err);
-		more = status == BM_OK && json_integer_value(left) > 0;
-		if (more && !last)
-			status = strange("list", url, path, err);
-		if (status == BM_OK && more) {
-			base_text_clear(&parameters);
-			base_text_add(&parameters, "&startAfter=");
-			storage_hdfs_escape(&parameters, last, false);
-			if (parameters.failed)
-				status = base_fail(err, BM_ERR_MEMORY, "no memory for an address");
-		}
-		json_decref(json);
-	}
-	base_text_free(&parameters);
+	bm_status status = ask(state, url, path, &call, &json, err);
+	if (status == BM_OK)
+		status = add_entries(json, url, path, hidden, list, &capacity, err);
+	json_decref(json);
 	return status;
 }
 
