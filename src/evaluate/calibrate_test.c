@@ -65,8 +65,9 @@ static void a_known_temperature_is_found(void **state)
 		}
 		u = (double)base_random_uniform(&r) * truth;
 		labels[i] = 0;
-		for (double sum = exp(z[0]); labels[i] < K - 1 && u >= sum; sum += exp(z[labels[i]]))
-			labels[i]++;
+		double sum = exp(z[0]);
+		while (labels[i] < K - 1 && u >= sum)
+			sum += exp(z[++labels[i]]);
 		for (int k = 0; k < K; k++)
 			p[i * K + k] = (float)(exp(2.5 * z[k]) / said);
 	}
