@@ -62,7 +62,7 @@ files_are_there() {
 compile_examples() {
 	inside sh -ec 'cd /tmp; for file in /usr/share/doc/libbrainmri-dev/examples/*.c; do
 			gcc $file $(pkg-config --cflags --libs brainmri) -o $(basename $file .c); done
-		./classify run data/glioma/phantom_000000.jpg
+		./classify run data/glioma/phantom_000000.jpg || [ $? = 3 ] # a network of two epochs need not be sure
 		ldd classify | grep -q "/libbrainmri.so.0 "; dpkg -S libbrainmri.so.0 | grep -q "^libbrainmri0:"'
 }
 remove_packages() {
