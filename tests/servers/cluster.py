@@ -229,7 +229,16 @@ class Cluster:
         web = self.state["environment"]["CLUSTER_WEBHDFS" if name == "namenode" else "CLUSTER_WEBHDFS_STANDBY"]
         return get_json(f"http://{web}/jmx?qry=Hadoop:service=NameNode,name={bean}")["beans"][0]
 
+    def datanode_ready(self, name):
+        """By its own word: for the NameNode one that has just been killed is alive, and it gives files to it that then have a copy less."""
+        web = self.state["environment"]["CLUSTER_" + name.upper().replace("-", "_")]
+        info = get_json(f"http://{web}/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo")["beans"]
+        actors = json.loads(info[0]["BPServiceActorInfo"]) if info else []
+        return any(actor["ActorState"] == "RUNNING" and actor["BlockPoolID"] for actor in actors)
+
     def hdfs_ready(self, datanodes):
+        if not all(self.datanode_ready(name) for name in self.running() if name.startswith("datanode")):
+            return False
         state = self.jmx("FSNamesystemState")
         return state["NumLiveDataNodes"] - state.get("NumStaleDataNodes", 0) >= datanodes and state["FSState"] == "Operational"
 
