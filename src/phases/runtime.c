@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/child.h"
 
 enum { NO_MODULE = 3, SAID = 512 };
 
@@ -54,31 +55,15 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
 /* files: what becomes 0, 1 and 2. */
 static int start(char *const *arguments, const int files[3], pid_t *child)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
-	int number = posix_spawn_file_actions_init(&actions);
+	base_spawn spawn;
+	int number = base_spawn_open(&spawn);
 	if (number)
 		return number;
-	number = posix_spawnattr_init(&attributes);
-	if (number) {
-		posix_spawn_file_actions_destroy(&actions);
-		return number;
-	}
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	number = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (!number)
-		number = posix_spawnattr_setsigmask(&attributes, &none);
-	if (!number)
-		number = posix_spawnattr_setsigdefault(&attributes, &defaults);
 	for (int i = 0; i < 3 && !number; i++)
-		number = posix_spawn_file_actions_adddup2(&actions, files[i], i);
+		number = posix_spawn_file_actions_adddup2(&spawn.actions, files[i], i);
 	if (!number)
-		number = posix_spawnp(child, arguments[0], &actions, &attributes, arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+		number = posix_spawnp(child, arguments[0], &spawn.actions, &spawn.attributes, arguments, environ);
+	base_spawn_close(&spawn);
 	return number;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -74,39 +74,23 @@ bool report_gnuplot_available(void)
 
 static int start(const char *program, const char *folder, const char *script, int errors, pid_t *child)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
+	base_spawn spawn;
 	/* -d: no .gnuplot of the user's changes the picture. */
 	char *const arguments[] = {(char *)program, (char *)"-d", (char *)script, NULL};
-	int number = posix_spawn_file_actions_init(&actions);
+	int number = base_spawn_open(&spawn);
 	if (number)
 		return number;
-	number = posix_spawnattr_init(&attributes);
-	if (number) {
-		posix_spawn_file_actions_destroy(&actions);
-		return number;
-	}
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	number = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	if (!number)
-		number = posix_spawnattr_setsigmask(&attributes, &none);
+		number = posix_spawn_file_actions_addopen(&spawn.actions, 0, "/dev/null", O_RDONLY, 0);
 	if (!number)
-		number = posix_spawnattr_setsigdefault(&attributes, &defaults);
+		number = posix_spawn_file_actions_addopen(&spawn.actions, 1, "/dev/null", O_WRONLY, 0);
 	if (!number)
-		number = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+		number = posix_spawn_file_actions_adddup2(&spawn.actions, errors, 2);
 	if (!number)
-		number = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+		number = posix_spawn_file_actions_addchdir_np(&spawn.actions, folder);
 	if (!number)
-		number = posix_spawn_file_actions_adddup2(&actions, errors, 2);
-	if (!number)
-		number = posix_spawn_file_actions_addchdir_np(&actions, folder);
-	if (!number)
-		number = posix_spawnp(child, program, &actions, &attributes, arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+		number = posix_spawnp(child, program, &spawn.actions, &spawn.attributes, arguments, environ);
+	base_spawn_close(&spawn);
 	return number;
 }
 
