@@ -20,14 +20,22 @@ static bm_status no_root(const storage *s, const char *verb, bm_error *err)
 	return base_fail(err, BM_ERR_USAGE, "cannot %s '%s' itself; name something in it", verb, s->url);
 }
 
+/* The path of what is to be written, renamed or removed (`verb`); can: the place knows how. */
+static bm_status changed_path(const storage *s, const char *path, bool can, const char *verb, char **clean,
+			      bm_error *err)
+{
+	bm_status status = storage_clean_path(s, path, clean, err);
+	if (status == BM_OK && !can)
+		return read_only(s, err);
+	if (status == BM_OK && !(*clean)[0])
+		return no_root(s, verb, err);
+	return status;
+}
+
 bm_status storage_create(storage *s, const char *path, const storage_source *source, bm_error *err)
 {
 	char *clean;
-	bm_status status = storage_clean_path(s, path, &clean, err);
-	if (status == BM_OK && !s->backend->create)
-		status = read_only(s, err);
-	else if (status == BM_OK && !clean[0])
-		status = no_root(s, "write", err);
+	bm_status status = changed_path(s, path, s->backend->create != NULL, "write", &clean, err);
 	if (status == BM_OK)
 		status = s->backend->create(s->state, s->url, clean, source, err);
 	base_free(clean);
@@ -90,11 +98,7 @@ bm_status storage_write_from(storage *s, const char *path, const storage_source 
 {
 	char *clean;
 	char *temporary = NULL;
-	bm_status status = storage_clean_path(s, path, &clean, err);
-	if (status == BM_OK && !s->backend->create)
-		status = read_only(s, err);
-	else if (status == BM_OK && !clean[0])
-		status = no_root(s, "write", err);
+	bm_status status = changed_path(s, path, s->backend->create != NULL, "write", &clean, err);
 	if (status == BM_OK)
 		status = storage_temporary_name(clean, &temporary, err);
 	if (status != BM_OK)
@@ -144,11 +148,7 @@ bm_status storage_remove(storage *s, const char *path, bool all, bool *was, bm_e
 {
 	char *clean;
 	bool there = false;
-	bm_status status = storage_clean_path(s, path, &clean, err);
-	if (status == BM_OK && !s->backend->remove)
-		status = read_only(s, err);
-	else if (status == BM_OK && !clean[0])
-		status = no_root(s, "remove", err);
+	bm_status status = changed_path(s, path, s->backend->remove != NULL, "remove", &clean, err);
 	if (status == BM_OK)
 		status = s->backend->remove(s->state, s->url, clean, all, &there, err);
 	if (was)
