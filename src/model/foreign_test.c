@@ -18,19 +18,7 @@
 #include "model/hdf5_file.h"
 #include "model/model.h"
 #include "model/safetensors.h"
-
-/* See hostile_test.c. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libhdf5";
-}
-
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
+#include "model/test_sanitizers.h"
 
 static const char *const classes[] = {"a", "b"};
 static const model_options tiny = {

@@ -16,20 +16,7 @@
 #include "model/archive.h"
 #include "model/hdf5_file.h"
 #include "model/model.h"
-
-/* libhdf5 1.10 loses a few hundred bytes in some damaged files. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libhdf5";
-}
-
-/* A damaged file may ask libhdf5 for petabytes: malloc then returns NULL, as without the sanitizer. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
+#include "model/test_sanitizers.h"
 
 static const char *const classes[] = {"a", "b"};
 static const model_options tiny = {
