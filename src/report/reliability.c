@@ -117,7 +117,7 @@ bm_status report_figure_reliability(const char *folder, const evaluate_metrics *
 		}
 	base_text_add(s, "%s", report_axes);
 	base_text_add(s, "set multiplot layout 1,2 margins 0.07,0.985,0.13,0.88 spacing 0.08,0\n"
-			 "set xrange [0:1]\nset yrange [0:1.02]\nset xtics 0,0.2,1\nset ytics 0,0.2,1\n"
+			 "set xrange [0:1]\nset yrange [0:1.32]\nset xtics 0,0.2,1\nset ytics 0,0.2,1\n"
 			 "set xlabel 'Confidence'\nset ylabel 'Accuracy' offset 1,0\n"
 			 "set key top left Left reverse samplen 1.6\n");
 	for (int k = 0; k < 2; k++) {
