@@ -62,6 +62,7 @@ typedef enum cli_option_id {
 	CLI_TRANSFERS,
 	CLI_REPLICATION,
 	CLI_NO_VERIFY,
+	CLI_UI,
 	CLI_OPTION_COUNT
 } cli_option_id;
 

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/session.h"
+#include "cli/watch.h"
 
 bm_status cli_configure(const cli_arguments *a, run_config *config, bm_error *err)
 {
@@ -43,6 +44,7 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 	bm_error err = {0};
 	run_config config;
 	phase_context context = {0};
+	cli_watch watch = {0};
 	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
 				 .force = a->values[CLI_FORCE] != NULL,
 				 .summary = a->values[CLI_SUMMARY] != NULL};
@@ -50,7 +52,9 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 	run_config_init(&config);
 	bm_status status = cli_configure(a, &config, &err);
 	if (status == BM_OK)
-		status = phase_context_create(&config, &options, &terminal->observer, &context, &err);
+		status = cli_watch_open(a, terminal, config.out, &watch, &err);
+	if (status == BM_OK)
+		status = phase_context_create(&config, &options, watch.observer, &context, &err);
 	if (status == BM_OK)
 		status = phase_run_all(&context, &err);
 	if (status == BM_OK && terminal->json) {
@@ -62,7 +66,9 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 		if (status == BM_ERR_CANCELLED && context.folder && !strstr(err.message, "--resume"))
 			base_note(context.outer, "go on with: brainmri run --out %s --resume", context.folder);
 	}
+	cli_watch_close(&watch, status, &err);
 	run_config_free(&config);
 	phase_context_free(&context);
+	cli_watch_free(&watch);
 	return code;
 }

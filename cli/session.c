@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/watch.h"
 
 bool cli_is_run(const char *path)
 {
@@ -96,6 +97,7 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 	bm_error err = {0};
 	run_config config;
 	phase_context context = {0};
+	cli_watch watch = {0};
 	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
 				 .force = a->values[CLI_FORCE] != NULL,
 				 .summary = a->values[CLI_SUMMARY] != NULL,
@@ -106,7 +108,9 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 			 !cli_is_run(a->operands[0]);
 	bm_status status = configure(a, flags, &config, &options, &err);
 	if (status == BM_OK)
-		status = phase_context_create(&config, &options, &terminal->observer, &context, &err);
+		status = cli_watch_open(a, terminal, config.out, &watch, &err);
+	if (status == BM_OK)
+		status = phase_context_create(&config, &options, watch.observer, &context, &err);
 	if (status == BM_OK)
 		status = do_phases(&context, names, count, from_data, &err);
 	if (status == BM_OK)
@@ -118,7 +122,9 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 	}
 	if (status != BM_OK)
 		code = cli_terminal_error(terminal, &err);
+	cli_watch_close(&watch, status, &err);
 	run_config_free(&config);
 	phase_context_free(&context);
+	cli_watch_free(&watch);
 	return code;
 }

@@ -191,6 +191,10 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_SAVE_OPTIMIZER, "save-optimizer", 0, NULL,
 	 "keep Adam's state in the .keras files, for Keras' fit() to go on from", RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_UI, "ui", 0, "[=PORT]",
+	 "a page in the browser that shows the work as it goes on, at http://127.0.0.1:4040/ or the next free port; "
+	 "only this machine gets it",
+	 RUN | PREPROCESS | TRAIN | EVALUATE},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
 
 	{CLI_MODEL, "model", 0, "RUN|FILE", "also measure this model's accuracy with and without the copies", AUDIT},

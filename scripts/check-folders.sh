@@ -3,7 +3,7 @@
 # dnnl.h, examples use the public header only, and no file is longer than 600 lines.
 set -eu
 cd "$(dirname "$0")/.."
-order="base storage image data engine nn model train evaluate report phases api"
+order="base storage image data engine nn model train evaluate report phases api live"
 status=0
 
 fail() {

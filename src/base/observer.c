@@ -1,5 +1,6 @@
 #include "base/observer.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,20 @@ void base_report_progress(const base_observer *observer, const base_progress *pr
 {
 	if (observer && observer->progress)
 		observer->progress(observer->self, progress);
+}
+
+void base_report_event(const base_observer *observer, const base_event *event)
+{
+	if (observer && observer->event)
+		observer->event(observer->self, event);
+}
+
+double base_event_value(const base_event *event, const char *name)
+{
+	for (size_t i = 0; i < event->count; i++)
+		if (strcmp(event->values[i].name, name) == 0)
+			return event->values[i].value;
+	return (double)NAN;
 }
 
 bm_status base_check_cancel(const base_observer *observer, bm_error *err)

@@ -220,6 +220,15 @@ void engine_spark_watch(engine_spark_job *job)
 						      .total = p.tasks,
 						      .seconds = now - job->begun,
 						      .detail = detail});
+		const base_value values[] = {{"stage", p.stage},
+					     {"tasks", p.tasks},
+					     {"complete", p.complete},
+					     {"running", p.active},
+					     {"failed", p.failed}};
+		base_report_event(job->observer, &(base_event){.kind = BASE_CLUSTER,
+							       .text = job->ui,
+							       .values = values,
+							       .count = sizeof values / sizeof *values});
 	}
 	if (p.active == 0 && p.complete == 0 && now - job->looked > LOOK_SECONDS) {
 		job->looked = now;

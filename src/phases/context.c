@@ -61,6 +61,12 @@ static void on_progress(void *self, const base_progress *progress)
 	base_report_progress(c->outer, progress);
 }
 
+static void on_event(void *self, const base_event *event)
+{
+	phase_context *c = self;
+	base_report_event(c->outer, event);
+}
+
 /* ---- making and opening ---- */
 
 /* A zeroed context becomes a usable one. `outer` may be NULL. */
@@ -74,6 +80,7 @@ static bm_status start(phase_context *c, const base_observer *outer, bm_error *e
 				      .note = on_note,
 				      .warning = on_warning,
 				      .progress = on_progress,
+				      .event = on_event,
 				      .cancel = outer ? outer->cancel : NULL};
 	c->json = json_object();
 	c->results = json_array();

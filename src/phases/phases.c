@@ -29,14 +29,33 @@ const phase_entry *phase_find(const char *name)
 	return NULL;
 }
 
+/* Begins and ends are told with the numbers of the result. */
+static void tell(const phase_context *context, base_event_kind kind, const phase_entry *entry)
+{
+	base_value values[64];
+	base_event event = {.kind = kind, .number = entry->number, .text = entry->title, .values = values};
+	const char *key;
+	json_t *value;
+	json_object_foreach(context->json, key, value)
+	{
+		if (json_is_number(value) && event.count < sizeof values / sizeof *values)
+			values[event.count++] = (base_value){key, json_number_value(value)};
+	}
+	base_report_event(&context->observer, &event);
+}
+
 bm_status phase_run(phase_context *context, const phase_entry *entry, bm_error *err)
 {
 	double begun = base_now();
 	bm_status status = phase_begin(context, err);
 	if (status == BM_OK)
+		tell(context, BASE_PHASE_BEGINS, entry);
+	if (status == BM_OK)
 		status = entry->function(context, err);
 	if (status == BM_OK)
 		status = phase_end(context, entry->number, entry->name, base_now() - begun, err);
+	if (status == BM_OK)
+		tell(context, BASE_PHASE_ENDS, entry);
 	if (status != BM_OK && err)
 		phase_log(context, "error: ", err->message);
 	return status;

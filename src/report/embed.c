@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 	printf("static const char %s[] = {", argv[1]);
 	int byte;
 	for (long i = 0; (byte = getc(file)) != EOF; i++)
-		printf("%s%d,", i % 24 == 0 ? "\n" : "", byte);
+		printf("%s%d,", i % 24 == 0 ? "\n" : "", byte < 128 ? byte : byte - 256);
 	printf("0};\n");
 	int failed = ferror(file) || fflush(stdout) != 0;
 	fclose(file);

@@ -205,6 +205,8 @@ static bm_status train_pass(trainer *t, double *rate, bm_error *err)
 	status = data_loader_start(t->loader, (uint64_t)s->stage * 1000000 + (uint64_t)s->epoch, s->batch, err);
 	while (status == BM_OK && s->batch < batches) {
 		const data_batch *batch = NULL;
+		const double loss = s->loss_sum;
+		const size_t correct = s->correct;
 		status = base_check_cancel(t->observer, err);
 		if (status == BM_OK)
 			status = data_loader_next(t->loader, &batch, err);
@@ -216,6 +218,8 @@ static bm_status train_pass(trainer *t, double *rate, bm_error *err)
 			status = learn(t, batch, rate, err);
 		const double now = base_now();
 		s->epoch_seconds = earlier + (now - begin);
+		if (status == BM_OK)
+			train_tell_step(t, batch, s->loss_sum - loss, s->correct - correct, *rate);
 		if (status == BM_OK && (now - shown >= PROGRESS_SECONDS || s->batch == batches)) {
 			shown = now;
 			train_print_progress(t, batches, s->epoch_seconds);
@@ -293,6 +297,7 @@ bm_status train_epoch_run(trainer *t, bm_error *err)
 	status = train_history_add(t->history, &epoch, err);
 	if (status != BM_OK)
 		return status;
+	train_tell_epoch(t);
 	s->epoch++;
 	s->batch = 0;
 	s->loss_sum = 0;

@@ -122,6 +122,13 @@ const char *train_format_rate(double rate, char *buffer); /* "0.00001"; buffer a
 /* best_model_stage<number>.keras in the run folder; base_free. */
 bm_status train_best_path(const trainer *t, int stage, char **path, bm_error *err);
 
+/* tell.c: the same as events */
+void train_tell_stage(const trainer *t);
+/* Behind the step: loss and correct answers of its batch, the rate that it was made with. */
+void train_tell_step(const trainer *t, const data_batch *batch, double loss, size_t correct, double rate);
+void train_tell_epoch(const trainer *t); /* the last of the history */
+void train_tell_past(const trainer *t);	 /* the history of a resumed training */
+
 /* history.c */
 bm_status train_history_add(train_history *history, const train_epoch *epoch, bm_error *err);
 

@@ -382,6 +382,7 @@ static bm_status run_stage(trainer *t, train_moments *moments, bm_error *err)
 		return status;
 	nn_weights_counts(&t->m->graph, &t->m->weights, &all, &trainable);
 	train_print_stage(t, trainable);
+	train_tell_stage(t);
 	if (s->epoch == 0 && s->batch == 0)
 		status = train_checkpoint_write(t, err);
 	while (status == BM_OK && s->epoch < stage->epochs && !s->stage_over) {
@@ -444,8 +445,10 @@ bm_status train_run(model *m, const data_pack *pack, const data_split *split, tr
 		status = prepare(&t, err);
 	if (status == BM_OK && options->resume)
 		status = train_checkpoint_read(&t, &t.resumed, &moments, err);
-	if (status == BM_OK && t.resumed)
+	if (status == BM_OK && t.resumed) {
 		t.earlier = t.state.seconds;
+		train_tell_past(&t);
+	}
 	if (status == BM_OK)
 		status = train_memory_check(m, plan, t.state.stage, split->count[DATA_TRAIN], base_memory_available(),
 					    err);
