@@ -5,7 +5,7 @@ RUN ?= runs/phantom
 DATA ?= runs/phantom-data
 program = $(BUILD)/cli/brainmri
 
-.PHONY: build spark run test test-keras test-browser test-cluster deb test-deb fuzz bench check format install clean help packages
+.PHONY: build spark run test test-keras test-browser test-tensorboard test-cluster deb test-deb fuzz bench check format install clean help packages
 .NOTPARALLEL:
 
 build: packages
@@ -60,10 +60,14 @@ install: build
 	@meson install -C $(BUILD) --no-rebuild
 	@[ -n "$$DESTDIR" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
-# The report in a real browser.
+# The report and the live page in a real browser.
 test-browser: build
 	@scripts/install-packages.sh scripts/packages-browser.txt || true # skipped without
 	@scripts/test.sh $(BUILD) --suite browser
+
+# What --tensorboard writes, with TensorBoard's own reader: takes it (some 200 MB) into ~/.cache/brainmri-peers.
+test-tensorboard: build
+	@scripts/test-tensorboard.sh $(BUILD)
 
 # Debian packages into $(BUILD)/deb, as lintian accepts them; and the same installed and used in a clean tree.
 deb:
@@ -88,7 +92,8 @@ help:
 	@echo "make check         format, folder order, lint, sanitizers"
 	@echo "make format        put the sources into the project's format"
 	@echo "make install       into PREFIX (default /usr/local)"
-	@echo "make test-browser  the report in Chromium"
+	@echo "make test-browser  the report and the live page in Chromium"
+	@echo "make test-tensorboard  --tensorboard, read by TensorBoard"
 	@echo "make deb         Debian packages: $(BUILD)/deb"
 	@echo "make test-deb    installs and uses them in a clean tree (root, network)"
 	@echo "make clean         remove what was built; runs/ is kept"

@@ -63,6 +63,7 @@ typedef enum cli_option_id {
 	CLI_REPLICATION,
 	CLI_NO_VERIFY,
 	CLI_UI,
+	CLI_TENSORBOARD,
 	CLI_OPTION_COUNT
 } cli_option_id;
 

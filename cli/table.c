@@ -195,6 +195,9 @@ const cli_option cli_options[] = {
 	 "a page in the browser that shows the work as it goes on, at http://127.0.0.1:4040/ or the next free port; "
 	 "only this machine gets it",
 	 RUN | PREPROCESS | TRAIN | EVALUATE},
+	{CLI_TENSORBOARD, "tensorboard", 0, NULL,
+	 "write what TensorBoard shows into RUN/tensorboard: 'tensorboard --logdir RUN/tensorboard'",
+	 RUN | TRAIN | EVALUATE},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
 
 	{CLI_MODEL, "model", 0, "RUN|FILE", "also measure this model's accuracy with and without the copies", AUDIT},

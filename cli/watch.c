@@ -23,8 +23,14 @@ static bm_status open_page(const cli_arguments *a, cli_terminal *terminal, const
 bm_status cli_watch_open(const cli_arguments *a, cli_terminal *terminal, const char *folder, cli_watch *watch,
 			 bm_error *err)
 {
+	bm_status status = BM_OK;
 	*watch = (cli_watch){.observer = &terminal->observer};
-	return a->values[CLI_UI] ? open_page(a, terminal, folder, watch, err) : BM_OK;
+	if (a->values[CLI_TENSORBOARD] && folder) {
+		status = live_tensorboard_create(folder, watch->observer, &watch->tensorboard, err);
+		if (status == BM_OK)
+			watch->observer = live_tensorboard_observer(watch->tensorboard);
+	}
+	return status == BM_OK && a->values[CLI_UI] ? open_page(a, terminal, folder, watch, err) : status;
 }
 
 void cli_watch_close(cli_watch *watch, bm_status status, const bm_error *err)
@@ -39,5 +45,6 @@ void cli_watch_free(cli_watch *watch)
 {
 	cli_watch_close(watch, BM_OK, NULL);
 	live_monitor_free(watch->monitor);
+	live_tensorboard_free(watch->tensorboard);
 	*watch = (cli_watch){0};
 }

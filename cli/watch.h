@@ -1,12 +1,14 @@
-/* Those who watch a command besides the terminal: --ui. */
+/* Those who watch a command besides the terminal: --ui, --tensorboard. */
 #ifndef CLI_WATCH_H
 #define CLI_WATCH_H
 
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "live/server.h"
+#include "live/tensorboard.h"
 
 typedef struct cli_watch {
+	live_tensorboard *tensorboard;
 	live_monitor *monitor;
 	live_server *server;
 	const base_observer *observer; /* what the work reports to */

@@ -51,3 +51,33 @@ bool base_hash_parse(const char *text, base_hash *hash)
 	*hash = (base_hash){.high = words[0], .low = words[1]};
 	return true;
 }
+
+#ifdef __SSE4_2__
+uint32_t base_crc32c(uint32_t crc, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+	uint64_t state = ~crc;
+	while (size >= 8) {
+		uint64_t word;
+		memcpy(&word, at, 8);
+		state = __builtin_ia32_crc32di(state, word);
+		at += 8;
+		size -= 8;
+	}
+	while (size-- > 0)
+		state = __builtin_ia32_crc32qi((uint32_t)state, *at++);
+	return ~(uint32_t)state;
+}
+#else
+uint32_t base_crc32c(uint32_t crc, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+	crc = ~crc;
+	while (size-- > 0) {
+		crc ^= *at++;
+		for (int i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (0x82F63B78u & (0u - (crc & 1)));
+	}
+	return ~crc;
+}
+#endif

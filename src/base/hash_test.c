@@ -64,13 +64,22 @@ static void texts_go_there_and_back(void **state)
 		assert_false(base_hash_parse(wrong[i], &back));
 }
 
+static void the_checksum_is_castagnolis(void **state)
+{
+	(void)state;
+	uint8_t zeros[32] = {0};
+	assert_int_equal(base_crc32c(0, "", 0), 0);
+	assert_int_equal(base_crc32c(0, "123456789", 9), 0xe3069283u);
+	assert_int_equal(base_crc32c(0, zeros, sizeof zeros), 0x8a9136aau); /* RFC 3720, B.4 */
+	assert_int_equal(base_crc32c(base_crc32c(0, "1234", 4), "56789", 5), 0xe3069283u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_has_its_known_hash),
-		cmocka_unit_test(equal_bytes_have_equal_hashes),
-		cmocka_unit_test(joining_minds_the_order),
-		cmocka_unit_test(texts_go_there_and_back),
+		cmocka_unit_test(nothing_has_its_known_hash),  cmocka_unit_test(equal_bytes_have_equal_hashes),
+		cmocka_unit_test(joining_minds_the_order),     cmocka_unit_test(texts_go_there_and_back),
+		cmocka_unit_test(the_checksum_is_castagnolis),
 	};
 	return cmocka_run_group_tests_name("base/hash", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "storage/storage.h"
 
@@ -14,40 +15,10 @@ enum { MD5_SIZE = 16, CRC_SIZE = 4, HEAD_SIZE = 12, BYTES_PER_CRC = 512, CRCS_AT
 
 typedef enum crc_kind { CRC32_NONE, CRC32_ZLIB, CRC32_CASTAGNOLI } crc_kind;
 
-/* ---- CRC-32C (Castagnoli), reflected, polynomial 0x82F63B78 ---- */
-
-#ifdef __SSE4_2__
-static uint32_t crc32c(uint32_t crc, const uint8_t *bytes, size_t size)
-{
-	uint64_t state = ~crc;
-	while (size >= 8) {
-		uint64_t word;
-		memcpy(&word, bytes, 8);
-		state = __builtin_ia32_crc32di(state, word);
-		bytes += 8;
-		size -= 8;
-	}
-	while (size-- > 0)
-		state = __builtin_ia32_crc32qi((uint32_t)state, *bytes++);
-	return ~(uint32_t)state;
-}
-#else
-static uint32_t crc32c(uint32_t crc, const uint8_t *bytes, size_t size)
-{
-	crc = ~crc;
-	while (size-- > 0) {
-		crc ^= *bytes++;
-		for (int i = 0; i < 8; i++)
-			crc = crc >> 1 ^ (0x82F63B78u & (0u - (crc & 1)));
-	}
-	return ~crc;
-}
-#endif
-
 static uint32_t crc_add(crc_kind kind, uint32_t crc, const uint8_t *bytes, size_t size)
 {
 	if (kind == CRC32_CASTAGNOLI)
-		return crc32c(crc, bytes, size);
+		return base_crc32c(crc, bytes, size);
 	return (uint32_t)crc32_z(crc, bytes, size);
 }
 
