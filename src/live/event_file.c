@@ -100,7 +100,8 @@ static bm_status write_event(live_event_file *f, bm_error *err)
 	base_text *record = &f->record;
 	base_text_clear(record);
 	put_little_endian(record, f->event.length, 8);
-	put_little_endian(record, masked_checksum(base_text_string(record), 8), 4);
+	if (!record->failed)
+		put_little_endian(record, masked_checksum(base_text_string(record), 8), 4);
 	base_text_append(record, base_text_string(&f->event), f->event.length);
 	put_little_endian(record, masked_checksum(base_text_string(&f->event), f->event.length), 4);
 	if (f->event.failed || record->failed)
