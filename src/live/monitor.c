@@ -45,7 +45,7 @@ static void put_numbers(live_numbers *numbers, const base_event *event)
 	}
 }
 
-/* Two points become one. With `odd` points the last stays alone, and is held half full. */
+/* Two points become one. Only when it is full, so their number is even. */
 static void halve(live_series *s)
 {
 	for (int i = 0; i < s->count / 2; i++) {

@@ -44,7 +44,7 @@
 
 	/* ---- charts ---- */
 	const SVG = 'http://www.w3.org/2000/svg', WIDTH = 480, HEIGHT = 270;
-	const LEFT = 58, RIGHT = 14, TOP = 44, BOTTOM = 36;
+	const LEFT = 58, RIGHT = 22, TOP = 44, BOTTOM = 36;
 	const draw = (name, attributes, parent, text) => {
 		const e = document.createElementNS(SVG, name);
 		for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
@@ -231,7 +231,7 @@
 			curves: [{ name: 'batch', values, k: 4, raw: true }, { name: 'smoothed', values: smooth(values), k: 0 }], ...more });
 		const atEpoch = s.stages.slice(1).map((g) => g.numbers.epochs_before + 0.5);
 		const byEpoch = (name, more) => ({ x: 'epoch', at: s.epochs.at, marks: atEpoch, atText: (a) => `epoch ${a}`, whole: true, from: 0.5,
-			to: (n.epochs_of_all_stages ?? 1) + 0.5,
+			to: Math.min(n.epochs_of_all_stages ?? 1, Math.max(10, 2 * s.epochs.at.length)) + 0.5,
 			curves: [{ name: 'training', values: s.epochs[name], k: 0, dots: true }, { name: 'validation', values: s.epochs['val_' + name], k: 1, dots: true }], ...more });
 		const share = { low: 0, high: 1, say: percent, tick: (t) => Math.round(100 * t) + ' %' };
 		chart('step-loss').show(byStep(s.steps.loss, { title: 'Loss by step', low: 0, say: loss }));

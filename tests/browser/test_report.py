@@ -6,44 +6,8 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
-from browser import Browser, missing  # noqa: E402
+from browser import ARROW_RIGHT, CONTRAST, ENTER, ESCAPE, TAB, Browser, missing  # noqa: E402
 from program import SMALL, Case  # noqa: E402
-
-ARROW_RIGHT, ENTER, TAB, ESCAPE = "\ue014", "\ue007", "\ue004", "\ue00c"
-
-# Every text's contrast with what is behind it, as WCAG 2 counts it; those that are too weak.
-CONTRAST = """
-const parse = (c) => c.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
-const mix = (over, under, a) => over.map((v, i) => v * a + under[i] * (1 - a));
-const behind = (e) => {
-    for (; e; e = e.parentElement) {
-        const c = parse(getComputedStyle(e).backgroundColor);
-        if (c.length < 4 || c[3] === 1) return c.slice(0, 3);
-    }
-    return [255, 255, 255];
-};
-const weak = [];
-for (const e of document.querySelectorAll('body *')) {
-    if (e.closest('script, style, .unseen') || !e.getClientRects().length) continue;
-    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
-    const style = getComputedStyle(e), svg = e instanceof SVGElement;
-    if (svg && e.tagName !== 'text') continue;
-    const ink = parse(svg ? style.fill : style.color).slice(0, 3);
-    let ground = behind(svg ? e.closest('div') : e);
-    const cell = svg && e.closest('.cell');
-    if (cell) {
-        const rect = getComputedStyle(cell.querySelectorAll('rect')[1]);
-        ground = mix(parse(rect.fill).slice(0, 3), ground, Number(rect.fillOpacity));
-    }
-    const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
-    const ratio = (a + .05) / (b + .05), size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.5 && Number(style.fontWeight) >= 700);
-    if (ratio < (large ? 3 : 4.5)) weak.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className.baseVal ?? e.className} ${e.textContent.trim().slice(0, 40)}`);
-}
-return weak;
-"""
 
 
 @unittest.skipIf(missing(), missing())
