@@ -10,6 +10,7 @@ program = $(BUILD)/cli/brainmri
 
 build: packages
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(abspath $(PREFIX))
+	@[ ! models/brain-mri-compact.safetensors -nt $(BUILD)/build.ninja ] || meson setup --reconfigure $(BUILD)
 	@ninja -C $(BUILD) --quiet
 
 packages:

@@ -54,6 +54,9 @@ static bm_status read_options(const cli_arguments *a, phase_export_options *o, b
 	if (pixels && o->format != PHASE_ONNX)
 		return base_fail(err, BM_ERR_USAGE, "--pixels is for --to onnx: other files hold no preprocessing");
 	o->pixels = pixels && strcmp(pixels, "float32") == 0 ? MODEL_PIXELS_FLOAT32 : MODEL_PIXELS_UINT8;
+	o->half = a->values[CLI_HALF] != NULL;
+	if (o->half && o->format != PHASE_SAFETENSORS)
+		return base_fail(err, BM_ERR_USAGE, "--half is for --to safetensors");
 	if (!o->out)
 		return base_fail(err, BM_ERR_USAGE, "where to? name the file with --out FILE");
 	if (base_is_folder(o->out))

@@ -66,7 +66,7 @@ static void wrong_usage_suggests_the_nearest(void **state)
 	expect_usage((const char *[]){"brainmri", "run", "--out", NULL}, "--out needs a value");
 	expect_usage((const char *[]){"brainmri", "run", "--json=yes", NULL}, "--json takes no value");
 	expect_usage((const char *[]){"brainmri", "evaluate", NULL}, "needs an argument");
-	expect_usage((const char *[]){"brainmri", "predict", "r", NULL}, "needs more arguments");
+	expect_usage((const char *[]){"brainmri", "audit", "r", NULL}, "needs more arguments");
 	expect_usage((const char *[]){"brainmri", "train", "a", "b", NULL}, "'b' is one argument too many");
 	expect_usage((const char *[]){"brainmri", "-x", NULL}, "'-x'");
 }
@@ -207,6 +207,20 @@ static void options_reach_the_plan(void **state)
 	run_config_free(&c);
 }
 
+static void each_split_has_its_name(void **state)
+{
+	(void)state;
+	static const char *const names[DATA_SPLIT_COUNT] = {"default", "guide", "final"};
+	for (int i = 0; i < DATA_SPLIT_COUNT; i++) {
+		bm_error err = {0};
+		run_config c;
+		assert_int_equal(apply(&c, &err, (const char *[]){"brainmri", "run", "d", "--split", names[i], NULL}),
+				 BM_OK);
+		assert_int_equal(c.split, i);
+		run_config_free(&c);
+	}
+}
+
 static void wrong_values_are_refused(void **state)
 {
 	(void)state;
@@ -253,6 +267,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_whole_and_within_range),
 		cmocka_unit_test(times_have_units),
 		cmocka_unit_test(options_reach_the_plan),
+		cmocka_unit_test(each_split_has_its_name),
 		cmocka_unit_test(wrong_values_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

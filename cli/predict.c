@@ -2,10 +2,13 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/session.h"
+#include "model/safetensors.h"
+#include "model/shipped.h"
 
 typedef struct prediction {
 	bm_model *model;
@@ -142,22 +145,106 @@ static bm_status set_limits(const cli_arguments *a, bm_model *opened, bm_error *
 	return status;
 }
 
-int cli_predict(const cli_arguments *a, cli_terminal *terminal)
+/* Is it a model, and no image? A folder is, a file by its bytes; one that is damaged by its name, to be called a damaged model. */
+static bool is_model(const char *path)
+{
+	static const char *const ends[] = {".keras", ".safetensors", ".h5"};
+	uint8_t start[16] = {0};
+	size_t length = strlen(path);
+	if (base_is_folder(path))
+		return true;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (length > strlen(ends[i]) && strcmp(path + length - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	FILE *file = fopen(path, "rb");
+	size_t size = file ? fread(start, 1, sizeof start, file) : 0;
+	if (file)
+		fclose(file);
+	return memcmp(start, "PK\3\4", 4) == 0 || memcmp(start, "\x89HDF", 4) == 0 ||
+	       model_safetensors_begins(start, size);
+}
+
+/* *named: the operand that names it; NULL: the one that ships. */
+static bm_status choose_model(const cli_arguments *a, const char **named, bm_error *err)
+{
+	const char *first = a->operand_count > 0 ? a->operands[0] : NULL;
+	size_t size;
+	*named = NULL;
+	if (!first)
+		return base_fail(err, BM_ERR_USAGE,
+				 "'predict' needs images: brainmri predict [RUN|MODEL] IMAGE... "
+				 "(see 'brainmri predict --help')");
+	if (is_model(first)) {
+		*named = first;
+		return a->operand_count > 1
+			       ? BM_OK
+			       : base_fail(err, BM_ERR_USAGE,
+					   "'%s' is a model: which images? brainmri predict [RUN|MODEL] IMAGE... "
+					   "(see 'brainmri predict --help')",
+					   first);
+	}
+	if (!base_is_file(first))
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "there is no '%s': the first operand is a run folder, a model file or an image",
+				 first);
+	if (!model_shipped(&size))
+		return base_fail(
+			err, BM_ERR_NOT_FOUND,
+			"'%s' is no run folder or model file, and no model ships with this build of the program: "
+			"name one before the images, as in 'brainmri predict runs/first %s', after 'brainmri run "
+			"DATA --out runs/first' has made it",
+			first, first);
+	return BM_OK;
+}
+
+/* The card is a file of its own: printed as it is. */
+static int print_card(const cli_arguments *a, cli_terminal *terminal)
 {
 	bm_error err = {0};
+	const char *card = bm_shipped_card();
+	if (a->operand_count > 0)
+		base_fail(
+			&err, BM_ERR_USAGE,
+			"--card prints that of the shipped model and takes no operands; a run's is RUN/MODEL_CARD.md");
+	else if (!card)
+		base_fail(&err, BM_ERR_NOT_FOUND, "no model ships with this build of the program, so there is no card");
+	if (err.status != BM_OK)
+		return cli_terminal_error(terminal, &err);
+	if (terminal->json) {
+		json_t *json =
+			json_pack("{s:s, s:s, s:s}", "command", "predict", "model", MODEL_SHIPPED_NAME, "card", card);
+		cli_print_json(terminal, json);
+		json_decref(json);
+	} else {
+		base_result_text(&terminal->observer, card);
+	}
+	return 0;
+}
+
+int cli_predict(const cli_arguments *a, cli_terminal *terminal)
+{
+	if (a->values[CLI_CARD])
+		return print_card(a, terminal);
+	bm_error err = {0};
 	prediction p = {.terminal = terminal, .width = 5};
-	int threads = 0, code = 1;
-	bm_status status = BM_OK;
-	if (a->values[CLI_THREADS])
+	int threads = 0, code = 1, first;
+	const char *named;
+	bm_status status = choose_model(a, &named, &err);
+	if (status == BM_OK && a->values[CLI_THREADS])
 		status = cli_parse_threads(a->values[CLI_THREADS], &threads, &err);
 	if (status == BM_OK)
-		status = bm_model_open(a->operands[0], threads, &p.model, &err);
+		status = bm_model_open(named, threads, &p.model, &err);
 	if (status == BM_OK)
 		status = set_limits(a, p.model, &err);
 	if (status != BM_OK) {
 		bm_model_close(p.model);
 		return cli_terminal_error(terminal, &err);
 	}
+	first = named ? 1 : 0;
+	if (!named)
+		base_note(&terminal->observer,
+			  "the model that ships with the program answers ('brainmri predict --card'); "
+			  "no diagnosis: not a medical device");
 	p.classes = bm_model_class_count(p.model);
 	p.probabilities = base_malloc((size_t)p.classes, sizeof *p.probabilities, "the probabilities", &err);
 	p.images = json_array();
@@ -165,12 +252,12 @@ int cli_predict(const cli_arguments *a, cli_terminal *terminal)
 		code = cli_terminal_error(terminal, &err);
 		goto done;
 	}
-	for (int i = 1; i < a->operand_count; i++)
+	for (int i = first; i < a->operand_count; i++)
 		if (base_text_columns(a->operands[i]) > p.width)
 			p.width = base_text_columns(a->operands[i]);
 	if (!terminal->json)
 		header(&p);
-	for (int i = 1; i < a->operand_count; i++) {
+	for (int i = first; i < a->operand_count; i++) {
 		if (base_check_cancel(&terminal->observer, &err) != BM_OK) {
 			cli_terminal_error(terminal, &err);
 			p.failed += a->operand_count - i;
@@ -179,10 +266,10 @@ int cli_predict(const cli_arguments *a, cli_terminal *terminal)
 		classify(&p, a->operands[i]);
 	}
 	if (terminal->json)
-		print_json(&p, a->operands[0]);
-	if (p.failed && a->operand_count > 2)
+		print_json(&p, named ? named : MODEL_SHIPPED_NAME);
+	if (p.failed && a->operand_count - first > 1)
 		base_warning(&terminal->observer, "%d of %d images were not classified", p.failed,
-			     a->operand_count - 1);
+			     a->operand_count - first);
 	code = p.failed ? 1 : 0;
 done:
 	base_free(p.probabilities);

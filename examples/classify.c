@@ -1,4 +1,5 @@
-/* Classifies one image: classify MODEL IMAGE, where MODEL is a run folder or a .keras file that brainmri wrote.
+/* Classifies one image: classify MODEL IMAGE, where MODEL is a run folder or a model file that brainmri wrote, or "" for the model
+ * that ships within the library.
  *   cc classify.c $(pkg-config --cflags --libs brainmri) -o classify
  * Exit code: 0 classified, 1 failed, 2 wrong usage, 3 no answer: the model is not sure, or the image is unlike those it was trained on. */
 #include <brainmri/brainmri.h>
@@ -14,7 +15,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: classify MODEL IMAGE\n");
 		return 2;
 	}
-	if (bm_model_open(argv[1], 0, &model, &err) != BM_OK) {
+	if (bm_model_open(argv[1][0] ? argv[1] : NULL, 0, &model, &err) != BM_OK) {
 		fprintf(stderr, "%s\n", err.message);
 		return 1;
 	}

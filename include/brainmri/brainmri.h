@@ -45,11 +45,15 @@ const char *bm_status_name(bm_status status);
 
 typedef struct bm_model bm_model;
 
-/* Opens a model: a `.keras` file that brainmri wrote, or a run folder (its best model is taken).
+/* Opens a model: a `.keras` or `.safetensors` file that brainmri wrote, or a run folder (its best model is taken); NULL: the model that ships
+ * within the library (BM_ERR_NOT_FOUND when it was built without).
  * `threads` 0 means one per core. On success *out is the caller's, to be freed with bm_model_close;
  * on failure *out is NULL. */
 bm_status bm_model_open(const char *path, int threads, bm_model **out, bm_error *err);
 void bm_model_close(bm_model *model); /* NULL is allowed */
+/* The model card of the one that ships, in Markdown: what it is, what it was measured to do, what it must not be used for. Static storage;
+ * NULL: there is none. */
+const char *bm_shipped_card(void);
 
 int bm_model_class_count(const bm_model *model);
 const char *bm_model_class_name(const bm_model *model, int index); /* owned by the model */

@@ -7,6 +7,7 @@
 #include "engine/preprocess.h"
 #include "evaluate/trust.h"
 #include "model/predict.h"
+#include "model/shipped.h"
 #include "phases/finished.h"
 
 struct bm_model {
@@ -63,6 +64,11 @@ void bm_model_close(bm_model *m)
 	base_free(m->scores);
 	base_free(m->seen);
 	base_free(m);
+}
+
+const char *bm_shipped_card(void)
+{
+	return model_shipped_card();
 }
 
 int bm_model_class_count(const bm_model *m)

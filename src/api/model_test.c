@@ -90,6 +90,24 @@ static void what_is_no_model_is_said(void **state)
 	bm_model_close(NULL);
 }
 
+static void the_shipped_model_needs_no_path(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	bm_model *m;
+	bm_status status = bm_model_open(NULL, 1, &m, &err);
+	if (!bm_shipped_card()) {
+		assert_int_equal(status, BM_ERR_NOT_FOUND);
+		assert_null(m);
+		assert_non_null(strstr(err.message, "no model ships"));
+		return;
+	}
+	assert_int_equal(status, BM_OK);
+	assert_true(bm_model_class_count(m) >= 2);
+	assert_int_equal(bm_model_set_abstain(m, -1, &err), BM_OK); /* it was evaluated */
+	bm_model_close(m);
+}
+
 static void no_memory_is_an_error(void **state)
 {
 	(void)state;
@@ -115,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_is_classified),
 		cmocka_unit_test(what_is_no_model_is_said),
+		cmocka_unit_test(the_shipped_model_needs_no_path),
 		cmocka_unit_test(no_memory_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, make_model, remove_model);

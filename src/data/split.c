@@ -15,6 +15,11 @@ const char *data_part_name(data_part part)
 	return (int)part >= 0 && part < DATA_PART_COUNT ? part_names[part] : "unknown";
 }
 
+bool data_split_tests(data_split_kind kind)
+{
+	return kind == DATA_SPLIT_DEFAULT;
+}
+
 /* ---- making ---- */
 
 enum { PARTS_MAX = 2 * DATA_FOLDS_MAX };
@@ -212,15 +217,16 @@ static void drop(struct plan *plan)
 bm_status data_split_make(const data_pack *pack, const data_near_copies *copies, data_split_kind kind, uint64_t seed,
 			  data_split *out, bm_error *err)
 {
-	static const double shares[2][DATA_PART_COUNT] = {
+	static const double shares[DATA_SPLIT_COUNT][DATA_PART_COUNT] = {
 		[DATA_SPLIT_DEFAULT] = {0.70, 0.15, 0.15},
 		[DATA_SPLIT_GUIDE] = {0.80, 0.20, 0},
+		[DATA_SPLIT_FINAL] = {0.95, 0.05, 0},
 	};
-	struct plan plan = {.pack = pack, .parts = kind == DATA_SPLIT_GUIDE ? 2 : 3};
+	struct plan plan = {.pack = pack, .parts = data_split_tests(kind) ? 3 : 2};
 	*out = (data_split){0};
 	bm_status status = deal(&plan, copies, shares[kind], seed, err);
 	if (status == BM_OK)
-		status = make_lists(plan.part, pack->count, kind == DATA_SPLIT_GUIDE, out, err);
+		status = make_lists(plan.part, pack->count, !data_split_tests(kind), out, err);
 	drop(&plan);
 	return status;
 }
@@ -320,7 +326,7 @@ static bm_status read_rows(data_csv *csv, uint8_t *seen, size_t *groups, size_t 
 	}
 }
 
-/* Each image in one part; or, as the guide has it, test and validation the same throughout. Turns bits into part
+/* Each image in one part; or test and validation the same throughout (data_split_tests). Turns bits into part
  * numbers. */
 static bm_status check_parts(uint8_t *seen, size_t count, bool *same_test, bm_error *err)
 {

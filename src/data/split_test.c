@@ -146,15 +146,14 @@ static void folds_test_each_image_once(void **state)
 	data_pack_close(&pack);
 }
 
-static void as_the_guide(void **state)
+static void two_parts(data_split_kind kind, const double *shares)
 {
-	static const double shares[] = {0.80, 0.20};
 	data_pack pack;
 	data_near_copies copies;
 	data_split split;
-	(void)state;
 	realistic(&pack, &copies);
-	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_GUIDE, 1, &split, &oops));
+	assert_false(data_split_tests(kind));
+	assert_ok(data_split_make(&pack, &copies, kind, 1, &split, &oops));
 	check_properties(&pack, &copies, &split, shares, 2);
 	assert_int_equal(split.count[DATA_TEST], split.count[DATA_VALIDATION]);
 	assert_memory_equal(split.indices[DATA_TEST], split.indices[DATA_VALIDATION],
@@ -162,6 +161,14 @@ static void as_the_guide(void **state)
 	data_split_free(&split);
 	data_near_copies_free(&copies);
 	data_pack_close(&pack);
+}
+
+static void as_the_guide_and_to_give_away(void **state)
+{
+	(void)state;
+	two_parts(DATA_SPLIT_GUIDE, (const double[]){0.80, 0.20});
+	two_parts(DATA_SPLIT_FINAL, (const double[]){0.95, 0.05});
+	assert_true(data_split_tests(DATA_SPLIT_DEFAULT));
 }
 
 static void small_classes(void **state)
@@ -212,7 +219,7 @@ static void written_and_read(void **state)
 	bm_error err = {0};
 	(void)state;
 	realistic(&pack, &copies);
-	for (int kind = DATA_SPLIT_DEFAULT; kind <= DATA_SPLIT_GUIDE; kind++) {
+	for (int kind = DATA_SPLIT_DEFAULT; kind < DATA_SPLIT_COUNT; kind++) {
 		assert_ok(data_split_make(&pack, &copies, (data_split_kind)kind, 9, &split, &oops));
 		assert_ok(data_split_write(&split, &copies, fixture_path("split.csv"), &oops));
 		assert_ok(data_split_read(fixture_path("split.csv"), COUNT, &again, &oops));
@@ -299,7 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stratified_whole_and_together),
 		cmocka_unit_test(folds_test_each_image_once),
-		cmocka_unit_test(as_the_guide),
+		cmocka_unit_test(as_the_guide_and_to_give_away),
 		cmocka_unit_test(small_classes),
 		cmocka_unit_test_setup_teardown(written_and_read, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(wrong_files_end_in_an_error, fixture_setup, fixture_teardown),

@@ -156,7 +156,7 @@ static void what_is_known_of_it_comes_back(void **state)
 		base_free(b);
 	}
 	model_free(&loaded);
-	check(model_save_safetensors(&m, path_b, &err), &err);
+	check(model_save_safetensors(&m, false, path_b, &err), &err);
 	check(model_load(path_b, &loaded, &err), &err);
 	assert_string_equal(loaded.trust, m.trust);
 	model_free(&loaded);
@@ -173,7 +173,7 @@ static void the_compact_network_comes_back(void **state)
 	options.variant = MODEL_COMPACT;
 	options.head = MODEL_HEAD_LINEAR;
 	make_and_save(&options, &m, path_a);
-	check(model_save_safetensors(&m, path_b, &err), &err);
+	check(model_save_safetensors(&m, false, path_b, &err), &err);
 	for (int i = 0; i < 2; i++) {
 		check(model_load(i ? path_b : path_a, &loaded, &err), &err);
 		assert_int_equal(loaded.options.variant, MODEL_COMPACT);

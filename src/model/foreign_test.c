@@ -70,7 +70,7 @@ static void safetensors_come_back(void **state)
 	options.input = (model_input){true, {2, 3, 4}, {-.5f, .25f, 1}};
 	check(model_create(&options, classes, false, 3, &m, &err), &err);
 	model_set_trainable(&m, MODEL_LAST_LAYERS, 30);
-	check(model_save_safetensors(&m, path, &err), &err);
+	check(model_save_safetensors(&m, false, path, &err), &err);
 	check(model_load(path, &loaded, &err), &err);
 	assert_memory_equal(loaded.weights.storage, m.weights.storage, m.weights.total * sizeof(float));
 	assert_int_equal(loaded.options.variant, MODEL_V1_5);
@@ -213,7 +213,7 @@ static void safetensors_cut_and_changed(void **state)
 	bm_error err;
 
 	(void)state;
-	check(model_safetensors_write(path, arrays, both, 2, "brainmri", "{}", &err), &err);
+	check(model_safetensors_write(path, arrays, both, 2, false, "brainmri", "{}", &err), &err);
 	check(base_file_read(path, 1 << 20, &bytes, &size, &err), &err);
 	check(try_safetensors(bytes, size, &err), &err);
 	for (size_t cut = 0; cut < size; cut++)

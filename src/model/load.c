@@ -203,22 +203,17 @@ cleanup:
 	return status;
 }
 
-bm_status model_load(const char *path, model *out, bm_error *err)
+static bm_status make_model(const model_source *file, model *out, bm_error *err)
 {
-	model_source *file = NULL;
-	const model_description *d;
-	bm_status status = model_source_open(path, true, &file, err);
+	const model_description *d = &file->description;
+	bm_status status = BM_OK;
 
-	memset(out, 0, sizeof(*out));
-	if (status != BM_OK)
-		return status;
-	d = &file->description;
 	if (!file->whole)
 		status = base_fail(
 			err, BM_ERR_FORMAT,
 			"'%s' holds weights only, not a model with its classes: start a training from it with "
 			"--weights, or name a .keras file",
-			path);
+			file->path);
 	if (status == BM_OK)
 		status = model_build(&d->options, (const char *const *)d->class_names, out, err);
 	if (status == BM_OK)
@@ -231,6 +226,29 @@ bm_status model_load(const char *path, model *out, bm_error *err)
 		model_set_trainable(out, MODEL_LAST_LAYERS, d->trainable_base);
 	else
 		model_free(out);
+	return status;
+}
+
+bm_status model_load(const char *path, model *out, bm_error *err)
+{
+	model_source *file = NULL;
+	bm_status status = model_source_open(path, true, &file, err);
+
+	memset(out, 0, sizeof(*out));
+	if (status == BM_OK)
+		status = make_model(file, out, err);
+	model_source_close(file);
+	return status;
+}
+
+bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, model *out, bm_error *err)
+{
+	model_source *file = NULL;
+	bm_status status = model_source_open_bytes(bytes, size, name, &file, err);
+
+	memset(out, 0, sizeof(*out));
+	if (status == BM_OK)
+		status = make_model(file, out, err);
 	model_source_close(file);
 	return status;
 }

@@ -70,8 +70,8 @@ bm_status model_save(const model *m, const char *path, bm_error *err);
 /* Puts m->trust into the `.keras` file at `path` that m was loaded from; weights and whatever else it holds stay as they are. */
 bm_status model_save_trust(const model *m, const char *path, bm_error *err);
 /* A safetensors file: arrays with Keras' names and layouts ("conv1_conv/kernel", [h][w][in][out]), and in the header's metadata, under
- * "brainmri", what model_load needs. */
-bm_status model_save_safetensors(const model *m, const char *path, bm_error *err);
+ * "brainmri", what model_load needs, m->trust with it. `half`: kernels in half precision, for half the size (model/safetensors.h). */
+bm_status model_save_safetensors(const model *m, bool half, const char *path, bm_error *err);
 /* Adam (weight_decay 0) or AdamW as it stands after a training. */
 typedef struct model_optimizer {
 	float learning_rate, beta1, beta2, epsilon, weight_decay;
@@ -90,6 +90,8 @@ bm_status model_save_onnx(const model *m, model_pixels pixels, const char *path,
 /* Reads a file of model_save or model_save_safetensors, or a `.keras` file of the same architecture that Keras wrote (its classes are then called
  * "class 0", ...). *out is created (model_free). */
 bm_status model_load(const char *path, model *out, bm_error *err);
+/* The same from the bytes of a safetensors file, which need not outlive the call. `name` is for messages. */
+bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, model *out, bm_error *err);
 /* Takes the weights of a file whose base has the same shapes: `.keras`, `.weights.h5`, the `.h5` layout of Keras 2 (read as the ImageNet weights
  * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. The network must have been built with the variant
  * and input that model_peek tells. The head is taken too when it fits, else left as it is and *head_taken is false. Every missing, extra or

@@ -29,6 +29,11 @@ struct model_safetensors {
 	int count;
 };
 
+static int width_of(number type)
+{
+	return type == F32 ? 4 : type == F64 ? 8 : 2;
+}
+
 static uint64_t little_endian(const uint8_t *bytes, int width)
 {
 	uint64_t value = 0;
@@ -45,17 +50,47 @@ bool model_safetensors_begins(const uint8_t *bytes, size_t size)
 
 /* ---- writing ---- */
 
-static size_t bytes_of(const model_array *array)
+static size_t elements_of(const model_array *array)
 {
-	size_t bytes = sizeof(float);
+	size_t elements = 1;
 
 	for (int i = 0; i < array->rank; i++)
-		bytes *= (size_t)array->shape[i];
-	return bytes;
+		elements *= (size_t)array->shape[i];
+	return elements;
+}
+
+static number stored_as(const model_array *array, bool half)
+{
+	return half && array->rank >= 2 ? F16 : F32;
+}
+
+bool model_to_half(float value, uint16_t *half)
+{
+	uint32_t bits, sign, size, kept, lost;
+	int shift;
+
+	memcpy(&bits, &value, sizeof(bits));
+	sign = bits >> 16 & 0x8000;
+	size = bits & 0x7fffffff;
+	if (size >= 0x477ff000) /* 65520 and more would round to infinity */
+		return false;
+	if (size < 0x38800000) { /* below 2^-14: no leading one, steps of 2^-24 */
+		shift = 126 - (int)(size >> 23);
+		size = shift > 24 ? 0 : (size & 0x7fffff) | 0x800000;
+		shift = shift > 24 ? 24 : shift;
+	} else {
+		size -= 112u << 23;
+		shift = 13;
+	}
+	kept = size >> shift;
+	lost = size & ((1u << shift) - 1);
+	kept += lost > 1u << (shift - 1) || (lost == 1u << (shift - 1) && (kept & 1));
+	*half = (uint16_t)(sign | kept);
+	return true;
 }
 
 /* The header's text, to be freed with free(); NULL when memory ran out or a name is not UTF-8. */
-static char *make_header(const model_array *arrays, int count, const char *key, const char *text)
+static char *make_header(const model_array *arrays, int count, bool half, const char *key, const char *text)
 {
 	json_t *all = json_pack("{s:{s:s}}", "__metadata__", key, text);
 	size_t at = 0;
@@ -63,13 +98,15 @@ static char *make_header(const model_array *arrays, int count, const char *key, 
 
 	for (int i = 0; all && i < count; i++) {
 		json_t *shape = json_array();
-		size_t bytes = bytes_of(&arrays[i]);
+		number type = stored_as(&arrays[i], half);
+		size_t bytes = elements_of(&arrays[i]) * (size_t)width_of(type);
 
 		for (int k = 0; shape && k < arrays[i].rank; k++)
 			json_array_append_new(shape, json_integer(arrays[i].shape[k]));
 		if (json_object_set_new(all, arrays[i].name,
-					json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-						  "data_offsets", (json_int_t)at, (json_int_t)(at + bytes))) != 0) {
+					json_pack("{s:s, s:o, s:[I, I]}", "dtype", type == F16 ? "F16" : "F32", "shape",
+						  shape, "data_offsets", (json_int_t)at, (json_int_t)(at + bytes))) !=
+		    0) {
 			json_decref(all);
 			return NULL;
 		}
@@ -81,10 +118,32 @@ static char *make_header(const model_array *arrays, int count, const char *key, 
 	return header;
 }
 
-bm_status model_safetensors_write(const char *path, const model_array *arrays, const float *const *values, int count,
-				  const char *key, const char *text, bm_error *err)
+/* Errors of writing are found by the commit. */
+static bm_status write_halves(const model_array *array, const float *values, const char *path, FILE *file,
+			      bm_error *err)
 {
-	char *header = make_header(arrays, count, key, text);
+	size_t count = elements_of(array);
+
+	for (size_t i = 0; i < count; i++) {
+		uint16_t half;
+		uint8_t bytes[2];
+
+		if (!model_to_half(values[i], &half))
+			return base_fail(err, BM_ERR_NUMERIC,
+					 "'%s' was not written: array '%s' holds %g, and half precision ends at 65504; "
+					 "export it without --half",
+					 path, array->name, (double)values[i]);
+		bytes[0] = (uint8_t)half;
+		bytes[1] = (uint8_t)(half >> 8);
+		fwrite(bytes, 1, 2, file);
+	}
+	return BM_OK;
+}
+
+bm_status model_safetensors_write(const char *path, const model_array *arrays, const float *const *values, int count,
+				  bool half, const char *key, const char *text, bm_error *err)
+{
+	char *header = make_header(arrays, count, half, key, text);
 	size_t length, padded;
 	uint8_t prefix[PREFIX];
 	base_writer writer = {0};
@@ -101,9 +160,14 @@ bm_status model_safetensors_write(const char *path, const model_array *arrays, c
 		/* Errors of writing are found by the commit. */
 		fwrite(prefix, 1, PREFIX, writer.file);
 		fprintf(writer.file, "%s%*s", header, (int)(padded - length), "");
-		for (int i = 0; i < count; i++)
-			fwrite(values[i], 1, bytes_of(&arrays[i]), writer.file);
-		status = base_writer_commit(&writer, err);
+		for (int i = 0; i < count && status == BM_OK; i++) {
+			if (stored_as(&arrays[i], half) == F16)
+				status = write_halves(&arrays[i], values[i], path, writer.file, err);
+			else
+				fwrite(values[i], sizeof(float), elements_of(&arrays[i]), writer.file);
+		}
+		if (status == BM_OK)
+			status = base_writer_commit(&writer, err);
 	}
 	base_writer_abort(&writer);
 	free(header);
@@ -116,11 +180,6 @@ static bm_status fail(const model_safetensors *s, bm_error *err, const char *why
 {
 	return base_fail(err, BM_ERR_FORMAT, "'%s' is not a whole safetensors file (%s%s%.80s%s): take another",
 			 s->name, why, what ? " '" : "", what ? what : "", what ? "'" : "");
-}
-
-static int width_of(number type)
-{
-	return type == F32 ? 4 : type == F64 ? 8 : 2;
 }
 
 /* The size of one element in bytes, 0: no such type. */

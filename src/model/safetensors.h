@@ -15,9 +15,13 @@ bool model_safetensors_begins(const uint8_t *bytes, size_t size);
 
 /* ---- writing ---- */
 
-/* Writes arrays[count] as F32, values[i] being [product of the shape], with one entry in the header's metadata. Whole or not at all. */
+/* Writes arrays[count] as F32, values[i] being [product of the shape], with one entry in the header's metadata. Whole or not at all.
+ * `half`: kernels (arrays of two dimensions or more) as F16, rounded to the nearest, ties to even; vectors stay F32: biases and batch norms'
+ * statistics, whose range is wide and which take no space. BM_ERR_NUMERIC names an array with a value that F16 cannot hold. */
 bm_status model_safetensors_write(const char *path, const model_array *arrays, const float *const *values, int count,
-				  const char *key, const char *text, bm_error *err);
+				  bool half, const char *key, const char *text, bm_error *err);
+/* IEEE half precision, rounded to the nearest, ties to even; false: beyond 65504, or not a number. */
+bool model_to_half(float value, uint16_t *half);
 
 /* ---- reading, of files that may be hostile ---- */
 

@@ -134,7 +134,7 @@ bm_status model_save_trust(const model *m, const char *path, bm_error *err)
 	return status;
 }
 
-bm_status model_save_safetensors(const model *m, const char *path, bm_error *err)
+bm_status model_save_safetensors(const model *m, bool half, const char *path, bm_error *err)
 {
 	char *own = model_brainmri_json(m, err);
 	model_binding *all = NULL;
@@ -156,7 +156,7 @@ bm_status model_save_safetensors(const model *m, const char *path, bm_error *err
 		arrays[i] = all[i].array;
 		values[i] = m->weights.items[i].values;
 	}
-	status = model_safetensors_write(path, arrays, values, m->weights.count, "brainmri", own, err);
+	status = model_safetensors_write(path, arrays, values, m->weights.count, half, "brainmri", own, err);
 cleanup:
 	free(own);
 	base_free(all);

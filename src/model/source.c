@@ -160,13 +160,11 @@ static bm_status open_hdf5(model_source *s, bm_error *err)
 	return status;
 }
 
-static bm_status open_safetensors(model_source *s, bm_error *err)
+static bm_status read_safetensors(model_source *s, const uint8_t *bytes, size_t size, bm_error *err)
 {
 	const char *own;
-	bm_status status = base_file_read(s->path, WEIGHTS_LIMIT, &s->bytes, &s->size, err);
+	bm_status status = model_safetensors_open(bytes, size, s->path, &s->safetensors, err);
 
-	if (status == BM_OK)
-		status = model_safetensors_open(s->bytes, s->size, s->path, &s->safetensors, err);
 	if (status != BM_OK)
 		return status;
 	own = model_safetensors_metadata(s->safetensors, "brainmri");
@@ -176,6 +174,13 @@ static bm_status open_safetensors(model_source *s, bm_error *err)
 		return model_describe(s->path, own, strlen(own), &s->description, err);
 	describe_arrays(s);
 	return BM_OK;
+}
+
+static bm_status open_safetensors(model_source *s, bm_error *err)
+{
+	bm_status status = base_file_read(s->path, WEIGHTS_LIMIT, &s->bytes, &s->size, err);
+
+	return status == BM_OK ? read_safetensors(s, s->bytes, s->size, err) : status;
 }
 
 static bm_status read_start(const char *path, uint8_t start[16], size_t *size, bm_error *err)
@@ -214,6 +219,25 @@ bm_status model_source_open(const char *path, bool weights, model_source **out, 
 	else /* a zip's end tells what it is, not its beginning: libzip knows best */
 		status = open_archive(s, weights, err);
 cleanup:
+	if (status == BM_OK)
+		*out = s;
+	else
+		model_source_close(s);
+	return status;
+}
+
+bm_status model_source_open_bytes(const uint8_t *bytes, size_t size, const char *name, model_source **out,
+				  bm_error *err)
+{
+	model_source *s = base_calloc(1, sizeof(*s), "a weights file", err);
+	bm_status status = BM_ERR_MEMORY;
+
+	*out = NULL;
+	if (!s)
+		return status;
+	s->path = base_strdup(name, err);
+	if (s->path)
+		status = read_safetensors(s, bytes, size, err);
 	if (status == BM_OK)
 		*out = s;
 	else

@@ -21,7 +21,7 @@ typedef struct model_source {
 			* file does not tell (image_size, classes) */
 	bool reversed; /* the first convolution takes the channels in the order blue, green, red */
 	model_description description;
-	uint8_t *bytes; /* of the arrays */
+	uint8_t *bytes; /* of the arrays; NULL when they are the caller's */
 	size_t size;
 	model_hdf5_reader *hdf5; /* one of the two; none when opened without weights */
 	model_safetensors *safetensors;
@@ -30,6 +30,9 @@ typedef struct model_source {
 /* The kind of file is known by its bytes, not by its name. `weights` false: only what it says about the network.
  * On success *out is the caller's (model_source_close). */
 bm_status model_source_open(const char *path, bool weights, model_source **out, bm_error *err);
+/* A safetensors file in memory, which has to outlive the source. */
+bm_status model_source_open_bytes(const uint8_t *bytes, size_t size, const char *name, model_source **out,
+				  bm_error *err);
 void model_source_close(model_source *s); /* NULL is allowed */
 
 int model_source_count(const model_source *s);

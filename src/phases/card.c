@@ -99,11 +99,19 @@ static void add_figures(base_text *text, const phase_context *c)
 	const evaluate_metrics *m = &c->metrics;
 	const evaluate_reliability *r = &m->reliability;
 	const evaluate_intervals *i = m->have_reliability ? &r->intervals : NULL;
-	base_text_add(text, "\n## Test figures\n\n%zu images that nothing was chosen on%s.", m->count,
-		      c->config.split == DATA_SPLIT_GUIDE
-			      ? ", **but for the best epoch: the test images are the validation "
-				"images (`--split guide`), the figures are too high**"
-			      : "");
+	base_text_add(text, "\n## %s figures\n\n", data_split_tests(c->config.split) ? "Test" : "Validation");
+	if (data_split_tests(c->config.split))
+		base_text_add(text, "%zu images that nothing was chosen on.", m->count);
+	else
+		base_text_add(
+			text,
+			"**No test: these %zu images are the validation images (`--split %s`), which chose the "
+			"best epoch and calibrate; the figures are too high.**%s",
+			m->count, run_config_split_name(c->config.split),
+			c->config.split == DATA_SPLIT_FINAL
+				? " Nearly all images trained; for figures that are a test, run the same settings "
+				  "with the default split."
+				: "");
 	if (i)
 		base_text_add(text, " 95 %% intervals: bootstrap over %zu groups of near-copies, %zu resamples.",
 			      i->groups, i->resamples);
@@ -125,17 +133,18 @@ static void add_figures(base_text *text, const phase_context *c)
 			      c->pack.class_names[m->confused_b]);
 }
 
-static void add_doubt(base_text *text, const evaluate_metrics *m)
+static void add_doubt(base_text *text, const evaluate_metrics *m, bool tests)
 {
 	const evaluate_reliability *r = &m->reliability;
 	if (!m->have_reliability)
 		return;
 	base_text_add(
 		text,
-		"\n## When it doubts\n\nChosen on %zu validation images, measured on the test images:\n\n"
+		"\n## When it doubts\n\nChosen on %zu validation images, measured on %s:\n\n"
 		"- confidences are calibrated with a temperature of %.3f: expected calibration error %.4f before, %.4f "
 		"after\n",
-		r->validation, r->temperature, r->before.ece, r->after.ece);
+		r->validation, tests ? "the test images" : "the same, which is no test", r->temperature, r->before.ece,
+		r->after.ece);
 	base_text_add(
 		text,
 		"- `--abstain`: below a confidence of %.3f it says \"not sure: see a radiologist\"; it answered %zu "
@@ -146,7 +155,7 @@ static void add_doubt(base_text *text, const evaluate_metrics *m)
 	if (r->have_unlike)
 		base_text_add(
 			text,
-			"\n- images unlike those trained on are refused; so were %zu of the %zu test images (%.1f %%), "
+			"\n- images unlike those trained on are refused; so were %zu of these %zu images (%.1f %%), "
 			"which are of the right kind. That a strange image is refused is likely, not certain\n",
 			r->refused, m->count, 100.0 * (double)r->refused / (double)m->count);
 	else
@@ -179,7 +188,7 @@ bm_status phase_write_card(phase_context *c, const char *best, int image_size, b
 	add_data(&text, c);
 	add_training(&text, c);
 	add_figures(&text, c);
-	add_doubt(&text, &c->metrics);
+	add_doubt(&text, &c->metrics, data_split_tests(c->config.split));
 	add_limits(&text, c);
 	char *path = phase_path(c, "MODEL_CARD.md", err);
 	bm_status status = BM_ERR_MEMORY;

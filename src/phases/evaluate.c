@@ -249,9 +249,11 @@ static bm_status judge(evaluation *e, bm_error *err)
 	phase_say(c, "%s", "");
 	phase_say(c, "Note: no patient identifiers in this data: slices of one patient may stand on both sides of the "
 		     "split");
-	if (c->config.split == DATA_SPLIT_GUIDE)
-		phase_say(c, "Note: the test images are those that chose the best epoch (--split guide): the figures "
-			     "are too high");
+	if (!data_split_tests(c->config.split))
+		phase_say(c,
+			  "Note: the test images are those that chose the best epoch (--split %s): the figures are no "
+			  "test, and too high",
+			  run_config_split_name(c->config.split));
 	return BM_OK;
 }
 

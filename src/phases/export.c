@@ -16,6 +16,8 @@ enum { BATCH = 16, CHUNK_BYTES = 256 << 20 };
 
 /* Float32 in another order of computation differs by 1e-6; anything near this is a fault of the file. */
 static const double difference_limit = 1e-3;
+/* What rounding to half precision may cost. */
+static const double accuracy_limit = 0.002;
 
 static const char *const format_names[PHASE_FORMATS] = {
 	[PHASE_KERAS] = "keras", [PHASE_SAFETENSORS] = "safetensors", [PHASE_ONNX] = "onnx"};
@@ -134,7 +136,17 @@ static double accuracy_of(const gate *g, const float *probabilities)
 	return (double)right / (double)g->count;
 }
 
-static bm_status compare(const gate *g, const char *checker, bm_error *err)
+static size_t changed_classes(const gate *g)
+{
+	size_t changed = 0;
+	int classes = g->m->options.classes;
+	for (size_t i = 0; i < g->count; i++)
+		changed += best_of(g->before + i * (size_t)classes, classes) !=
+			   best_of(g->after + i * (size_t)classes, classes);
+	return changed;
+}
+
+static bm_status compare(const gate *g, bool half, const char *checker, bm_error *err)
 {
 	size_t values = g->count * (size_t)g->m->options.classes;
 	double largest = 0, before = accuracy_of(g, g->before), after = accuracy_of(g, g->after);
@@ -156,7 +168,17 @@ static bm_status compare(const gate *g, const char *checker, bm_error *err)
 	phase_put_real(g->c, NULL, "accuracy_before", before);
 	phase_put_real(g->c, NULL, "accuracy_after", after);
 	phase_put_real(g->c, NULL, "largest_difference", largest);
-	if (!(largest <= difference_limit))
+	if (half) {
+		size_t changed = changed_classes(g);
+		phase_say(g->c, "Images whose class changes by rounding to half precision: %zu", changed);
+		phase_put_int(g->c, NULL, "changed_classes", (long long)changed);
+		if (!(largest <= 1) || after < before - accuracy_limit)
+			return base_fail(err, BM_ERR_NUMERIC,
+					 "half precision costs too much: a probability differs by %.3g, the validation "
+					 "accuracy falls from %.4f to %.4f, and %g is allowed; the file was not kept. "
+					 "Export it without --half",
+					 largest, before, after, accuracy_limit);
+	} else if (!(largest <= difference_limit))
 		return base_fail(err, BM_ERR_NUMERIC,
 				 "the exported file answers otherwise than the model: a probability differs by %.3g, "
 				 "the accuracy "
@@ -201,7 +223,7 @@ static bm_status check_file(phase_context *c, const phase_export_options *o, con
 	if (status == BM_OK)
 		status = o->format == PHASE_ONNX ? run_onnx(&g, file, checker, err) : predict_again(&g, file, err);
 	if (status == BM_OK)
-		status = compare(&g, checker, err);
+		status = compare(&g, o->half, checker, err);
 	else if (status == BM_ERR_UNSUPPORTED)
 		status = unchecked(c, err ? err->message : "there is no runtime");
 	base_free(g.before);
@@ -214,7 +236,7 @@ static bm_status write_file(const phase_export_options *o, const model *m, const
 	if (o->format == PHASE_KERAS)
 		return model_save(m, file, err);
 	return o->format == PHASE_ONNX ? model_save_onnx(m, o->pixels, file, err)
-				       : model_save_safetensors(m, file, err);
+				       : model_save_safetensors(m, o->half, file, err);
 }
 
 /* The model that is exported, for images of the size that it was last trained at. */
@@ -277,6 +299,7 @@ bm_status phase_export(phase_context *c, const phase_export_options *o, bm_error
 	if (status == BM_OK) {
 		phase_say(c, "✓ Exported: %s (%s)", o->out, base_format_bytes((double)info.st_size, bytes));
 		phase_put_text(c, NULL, "format", phase_format_name(o->format));
+		phase_put_text(c, NULL, "precision", o->half ? "half" : "single");
 		phase_put_text(c, NULL, "out", o->out);
 		phase_put_int(c, NULL, "bytes", (long long)info.st_size);
 	} else {

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/predict.h"
+#include "model/shipped.h"
 #include "phases/context.h"
 
 /* What a run folder says: its best model's file (base_free), the size it was trained at, whether to mirror. */
@@ -59,20 +60,31 @@ static bm_status take_trust(const char *name, phase_finished *f, bool alone, bm_
 	return BM_OK;
 }
 
+static bm_status load_shipped(model *m, bm_error *err)
+{
+	size_t size;
+	const uint8_t *bytes = model_shipped(&size);
+	if (!bytes)
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "no model ships with this build of the program (models/brain-mri-compact.safetensors "
+				 "was not there): name a run folder or a model file");
+	return model_load_bytes(bytes, size, "the shipped model", m, err);
+}
+
 bm_status phase_finished_load(const char *path, phase_finished *out, bm_error *err)
 {
 	char *file = NULL;
 	bm_status status = BM_OK;
 	*out = (phase_finished){.trust = {.temperature = 1}};
-	if (base_is_folder(path))
+	if (path && base_is_folder(path))
 		status = look_into_run(path, &file, &out->size, &out->mirror, err);
-	else if (!base_is_file(path))
+	else if (path && !base_is_file(path))
 		status = base_fail(err, BM_ERR_NOT_FOUND,
-				   "there is no model at '%s'; name a run folder or a .keras file", path);
+				   "there is no model at '%s'; name a run folder or a model file", path);
 	if (status == BM_OK)
-		status = model_load(file ? file : path, &out->network, err);
+		status = path ? model_load(file ? file : path, &out->network, err) : load_shipped(&out->network, err);
 	if (status == BM_OK && out->network.trust)
-		status = take_trust(file ? file : path, out, !file, err);
+		status = take_trust(file ? file : path ? path : "the shipped model", out, !file, err);
 	base_free(file);
 	if (status != BM_OK)
 		phase_finished_free(out);

@@ -13,7 +13,8 @@ typedef struct phase_finished {
 	bool mirror; /* the mean of an image and its mirror image, as it was evaluated */
 } phase_finished;
 
-/* `path`: a run folder (its best model is taken) or a .keras file. Free with phase_finished_free; on failure *out is zeroed. */
+/* `path`: a run folder (its best model is taken) or a model file; NULL: the model that ships with the program (BM_ERR_NOT_FOUND when it was
+ * built without). Free with phase_finished_free; on failure *out is zeroed. */
 bm_status phase_finished_load(const char *path, phase_finished *out, bm_error *err);
 void phase_finished_free(phase_finished *finished); /* safe on a zeroed one */
 

@@ -249,7 +249,8 @@ bm_status phase_page(phase_context *c, bm_error *err)
 		"the figures may be too high for "
 		"new patients.",
 		"Near-copies of an image stand on one side of the split.",
-		"The test images are those that chose the best epoch (--split guide): the figures are too high."};
+		"The test images are those that chose the best epoch (--split guide or final): the figures are no "
+		"test, and too high."};
 	base_text texts[PHASES] = {{0}}, data = {0}, repeat = {0}, answer_text = {0};
 	report_phase phases[PHASES] = {{0}};
 	answers a = {0}, facts = {0};
@@ -286,7 +287,7 @@ bm_status phase_page(phase_context *c, bm_error *err)
 			    .phases = phases,
 			    .phase_count = PHASES,
 			    .cautions = cautions,
-			    .caution_count = c->config.split == DATA_SPLIT_GUIDE ? 4 : 3,
+			    .caution_count = data_split_tests(c->config.split) ? 3 : 4,
 			    .repeat = base_text_string(&repeat),
 			    .facts = facts.items,
 			    .fact_count = facts.count,

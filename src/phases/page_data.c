@@ -167,10 +167,12 @@ static void part_table(const phase_context *c, base_text *html)
 	}
 	base_text_add(html,
 		      "</tbody>\n</table>\n</div>\n<p class=\"note\">Drawn with seed %llu, each class in the same "
-		      "shares%s.</p>\n",
-		      (unsigned long long)c->config.seed,
-		      c->config.split == DATA_SPLIT_GUIDE ? "; validation and test are the same images (--split guide)"
-							  : "");
+		      "shares",
+		      (unsigned long long)c->config.seed);
+	if (!data_split_tests(c->config.split))
+		base_text_add(html, "; validation and test are the same images (--split %s)",
+			      run_config_split_name(c->config.split));
+	base_text_add(html, ".</p>\n");
 }
 
 static void left_out(const phase_context *c, base_text *html)

@@ -198,6 +198,9 @@ static bm_status verify(phase_context *c, bm_error *err)
 
 static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_error *err)
 {
+	static const char *const shares[DATA_SPLIT_COUNT] = {[DATA_SPLIT_DEFAULT] = "70/15/15",
+							     [DATA_SPLIT_GUIDE] = "the guide's 80/20",
+							     [DATA_SPLIT_FINAL] = "final, 95/5"};
 	base_text text = {0};
 	char found[96], exact[64], across[64], parts[DATA_PART_COUNT][64];
 	report_line lines[DATA_PART_COUNT];
@@ -217,16 +220,16 @@ static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_
 		lines[p] = (report_line){data_part_name(p), parts[p]};
 		phase_put_int(c, sizes, data_part_name(p), (long long)c->split.count[p]);
 	}
-	base_text_add(&text, "\nSplit (%s, seed %llu, near-copies kept on one side):\n",
-		      c->config.split == DATA_SPLIT_GUIDE ? "the guide's 80/20" : "70/15/15",
+	base_text_add(&text, "\nSplit (%s, seed %llu, near-copies kept on one side):\n", shares[c->config.split],
 		      (unsigned long long)c->config.seed);
 	report_tree(&text, lines, DATA_PART_COUNT);
 	base_text_add(&text, "Note: %s\n", NO_PATIENTS);
-	if (c->config.split == DATA_SPLIT_GUIDE) {
-		base_text_add(&text, "Note: test images are the validation images, as in the guide: the test figures "
-				     "are too high\n");
+	if (!data_split_tests(c->config.split)) {
+		base_text_add(&text, "Note: test images are the validation images%s: the test figures are too high\n",
+			      c->config.split == DATA_SPLIT_GUIDE ? ", as in the guide" : "");
 		base_warning(&c->observer,
-			     "--split guide: the best epoch is chosen on the images that the test figures come from");
+			     "--split %s: the best epoch is chosen on the images that the test figures come from",
+			     run_config_split_name(c->config.split));
 	}
 	phase_put(c, NULL, "near_copies",
 		  json_pack("{s:I, s:I, s:I, s:I}", "images", (json_int_t)copies->images, "groups",

@@ -40,7 +40,7 @@ static void samples(const trainer *t, const char *name, data_part part)
 {
 	char number[32];
 	size_t all = t->split->count[DATA_TRAIN] + t->split->count[DATA_VALIDATION];
-	/* With the guide's split the validation part is also the test part: it counts once. */
+	/* With --split guide or final the validation part is also the test part: it counts once. */
 	const size_t tests = t->split->count[DATA_TEST];
 	if (all + tests <= t->pack->count)
 		all += tests;

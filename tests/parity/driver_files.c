@@ -73,7 +73,7 @@ int command_export(int argc, char **argv)
 		return 2;
 	driver_check(model_load(argv[0], &m, &err), &err);
 	if (strcmp(argv[2], "safetensors") == 0)
-		driver_check(model_save_safetensors(&m, argv[1], &err), &err);
+		driver_check(model_save_safetensors(&m, false, argv[1], &err), &err);
 	else
 		driver_check(model_save_onnx(&m,
 					     strcmp(argv[2], "uint8") == 0 ? MODEL_PIXELS_UINT8 : MODEL_PIXELS_FLOAT32,

@@ -1,0 +1,120 @@
+"""The model that ships with the program, and which operand of predict is what."""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import unittest
+import zlib
+
+from program import PROGRAM, SMALL, Case
+
+SHIPS = subprocess.run([PROGRAM, "predict", "--card"], capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+
+
+class Operands(Case):
+    """The first operand is a model or an image, by what it is and not by its name."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.images = sorted(str(p.relative_to(cls.folder)) for p in (cls.folder / "data/glioma").iterdir())[:3]
+        cls.call(cls, "run", "data", "--out", "r", *SMALL, "--epochs", "1", "--no-bench", "--split", "final")
+        cls.call(cls, "export", "r", "--to", "safetensors", "--half", "--out", "half.safetensors")
+
+    def test_a_run_or_a_model_file_answers(self):
+        shutil.copy(next((self.folder / "r").glob("*.keras")), self.folder / "renamed")
+        shutil.copy(self.folder / "half.safetensors", self.folder / "half")
+        for model in ("r", "renamed", "half"):
+            answer = self.json("predict", model, *self.images)
+            self.assertEqual((answer["model"], [i["path"] for i in answer["images"]]), (model, self.images))
+
+    def test_what_is_missing_is_said(self):
+        self.assertIn("there is no 'none.jpg'", self.call("predict", "none.jpg", *self.images, code=1).stderr)
+        for arguments in ([], ["r"], ["half.safetensors"], ["--card", "r"]):
+            self.call("predict", *arguments, code=2)
+        (self.folder / "broken.keras").write_text("nothing")
+        self.assertIn("broken.keras", self.call("predict", "broken.keras", *self.images, code=1).stderr)
+
+    @unittest.skipIf(SHIPS, "a model ships with this build")
+    def test_without_a_shipped_model_it_says_what_to_do(self):
+        said = self.call("predict", *self.images, code=1).stderr
+        self.assertIn("brainmri run", said)
+        self.assertIn(self.images[0], said)
+        self.assertIn("no model ships", self.call("predict", "--card", code=1).stderr)
+
+    def test_half_precision_is_smaller_and_answers_alike(self):
+        done = self.call("export", "r", "--to", "safetensors", "--half", "--out", "again.safetensors")
+        self.assertIn("Images whose class changes by rounding", done.stdout)
+        self.call("export", "r", "--to", "safetensors", "--out", "whole.safetensors")
+        self.assertLess(len(self.read("again.safetensors")), .6 * len(self.read("whole.safetensors")))
+        data = self.read("again.safetensors")
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        self.assertEqual((header["conv1_conv/kernel"]["dtype"], header["conv1_bn/moving_variance"]["dtype"]), ("F16", "F32"))
+        self.assertIn("abstain_threshold", header["__metadata__"]["brainmri"])
+        # It calibrates, abstains and refuses as the run does.
+        half, run = (self.json("predict", m, *self.images, "--abstain")["images"] for m in ("again.safetensors", "r"))
+        for a, b in zip(half, run):
+            self.assertEqual((a["verdict"], a["threshold"]), (b["verdict"], b["threshold"]))
+            self.assertAlmostEqual(a["confidence"], b["confidence"], places=2)
+        for arguments in (["--to", "keras"], ["--to", "onnx"]):
+            self.assertIn("--half", self.call("export", "r", *arguments, "--half", "--out", "x", code=2).stderr)
+
+    def test_the_final_split_says_that_it_is_no_test(self):
+        config, card = self.load("r/config.json"), self.read("r/MODEL_CARD.md").decode()
+        self.assertEqual(config["split"], "final")
+        self.assertIn("No test", card)
+        self.assertIn("--split final", card)
+        rows = self.read("r/split.csv").decode().splitlines()[1:]
+        parts = {p: {r.split(",")[0] for r in rows if r.split(",")[1] == p} for p in ("train", "validation", "test")}
+        self.assertEqual(parts["validation"], parts["test"])
+        self.assertFalse(parts["validation"] & parts["train"])
+        self.assertLess(len(parts["validation"]), len(parts["train"]) / 8)
+        self.assertIn("no test", self.read("r/report.html").decode())
+
+
+@unittest.skipUnless(SHIPS, "no model ships with this build")
+class Shipped(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.images = sorted(str(p.relative_to(cls.folder)) for p in (cls.folder / "data").glob("*/*.*"))[::7]
+
+    def test_it_answers_without_a_run(self):
+        answer = self.json("predict", *self.images, "--any-image")
+        self.assertEqual(answer["model"], "shipped")
+        self.assertEqual([i["path"] for i in answer["images"]], self.images)
+        for image in answer["images"]:
+            self.assertAlmostEqual(sum(image["probabilities"].values()), 1, places=5)
+        done = self.call("predict", self.images[0])
+        self.assertEqual(done.stderr.count("ships with the program"), 1)
+        self.assertIn("no diagnosis", done.stderr)
+        self.assertNotIn("ships", done.stdout)
+        self.assertEqual(self.call("predict", self.images[0], "--quiet").stderr, "")
+
+    def test_an_image_that_cannot_be_read_is_named(self):
+        (self.folder / "bad.jpg").write_text("no image")
+        done = self.call("predict", "bad.jpg", self.images[0], code=1)
+        self.assertIn("bad.jpg", done.stderr)
+        self.assertIn(self.images[0], done.stdout)
+
+    def test_it_refuses_a_blank_page(self):
+        def part(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        blank = self.folder / "blank.png"
+        blank.write_bytes(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)) +
+                          part(b"IDAT", zlib.compress((b"\0" + b"\xff" * 64) * 64)) + part(b"IEND", b""))
+        self.assertEqual(self.json("predict", blank.name)["images"][0]["verdict"], "refused")
+
+    def test_its_card_says_what_it_is_not_for(self):
+        card = self.call("predict", "--card").stdout
+        self.assertIn("It must not be used", card)
+        self.assertEqual(self.json("predict", "--card")["card"].strip(), card.strip())
+
+    def test_the_program_carries_it_once(self):
+        self.assertEqual(open(PROGRAM, "rb").read().count(b'"conv1_conv/kernel":{'), 1)
+        self.assertLess(os.path.getsize(PROGRAM), 12e6)
+
+
+if __name__ == "__main__":
+    unittest.main()
