@@ -1,5 +1,6 @@
 #include "base/observer.h"
 
+#include <math.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -13,7 +14,8 @@
 
 struct heard {
 	base_text results, notes, warnings;
-	long long done;
+	long long done, number;
+	double loss, none;
 };
 
 static void result(void *self, const char *line)
@@ -38,6 +40,26 @@ static void progress(void *self, const base_progress *now)
 {
 	struct heard *heard = self;
 	heard->done = now->done;
+}
+
+static void event(void *self, const base_event *now)
+{
+	struct heard *heard = self;
+	heard->number = now->number;
+	heard->loss = base_event_value(now, "loss");
+	heard->none = base_event_value(now, "val_loss");
+}
+
+static void an_event_has_its_values(void **state)
+{
+	(void)state;
+	struct heard heard = {0};
+	const base_observer observer = {.self = &heard, .event = event};
+	const base_value values[] = {{"accuracy", 0.5}, {"loss", 1.25}};
+	base_report_event(&observer, &(base_event){.kind = BASE_STEP, .number = 7, .values = values, .count = 2});
+	assert_int_equal(heard.number, 7);
+	assert_true(heard.loss == 1.25);
+	assert_true(isnan(heard.none));
 }
 
 static void each_kind_arrives(void **state)
@@ -100,6 +122,7 @@ static void nobody_has_to_listen(void **state)
 		base_note(observers[i], "x");
 		base_warning(observers[i], "x");
 		base_report_progress(observers[i], &(base_progress){0});
+		base_report_event(observers[i], &(base_event){0});
 		assert_int_equal(base_check_cancel(observers[i], NULL), BM_OK);
 	}
 }
@@ -120,11 +143,9 @@ static void the_flag_cancels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_kind_arrives),
-		cmocka_unit_test(many_lines_are_split),
-		cmocka_unit_test(a_long_line_is_whole_or_cut_without_memory),
-		cmocka_unit_test(nobody_has_to_listen),
-		cmocka_unit_test(the_flag_cancels),
+		cmocka_unit_test(each_kind_arrives),	cmocka_unit_test(an_event_has_its_values),
+		cmocka_unit_test(many_lines_are_split), cmocka_unit_test(a_long_line_is_whole_or_cut_without_memory),
+		cmocka_unit_test(nobody_has_to_listen), cmocka_unit_test(the_flag_cancels),
 	};
 	return cmocka_run_group_tests_name("base/observer", tests, NULL, NULL);
 }

@@ -265,12 +265,12 @@ const char *live_server_address(const live_server *server)
 static void wait_for_pages(live_server *s)
 {
 	const double begin = base_now();
-	for (double now = begin; now - begin < PATIENCE; now = base_now()) {
+	while (base_now() - begin < PATIENCE) {
 		pthread_mutex_lock(&s->lock);
 		const bool watched = s->waiting > 0 || (s->served > 0 && begin - s->served < RECENT);
 		const bool waiting = s->waiting > 0;
 		pthread_mutex_unlock(&s->lock);
-		if (!watched || (!waiting && now - begin > LINGER))
+		if (!watched || (!waiting && base_now() - begin > LINGER))
 			return;
 		nanosleep(&(struct timespec){0, 20000000}, NULL);
 	}

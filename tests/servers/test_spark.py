@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -196,6 +197,24 @@ class Spark(case.Case):
         self.assertFalse((run / "pack").exists())
         self.assertEqual(list(run.glob("pack.*")), [])
         self.assertIn("stopped", (self.folder / "began.log").read_text())
+
+    def test_the_live_page_shows_the_tasks(self):
+        run = self.fresh("watched")
+        process = self.begin("preprocess", run, "--master", self.master, "--partitions", 4, "--ui=0", BRAINMRI_WORKER=self.worker("slow"))
+        states = []
+
+        def look():
+            said = re.search(r"Live page: (http://127\.0\.0\.1:\d+/)", (self.folder / "began.log").read_text())
+            if said and process.poll() is None:
+                with urllib.request.urlopen(f"{said[1]}state.json", timeout=20) as answer:
+                    states.append(json.load(answer))
+            return process.poll() is not None or bool(states and states[-1]["cluster"] and states[-1]["cluster"]["numbers"]["running"])
+        self.until(look, "a running task on the page", 600)
+        self.assertEqual(process.wait(600), 0, (self.folder / "began.log").read_text())
+        seen = states[-1]["cluster"]
+        self.assertRegex(seen["page"], r"^http://127\.0\.0\.1:\d+")
+        self.assertEqual((seen["numbers"]["tasks"], seen["numbers"]["failed"]), (4, 0))
+        self.same_pack(run)
 
     def test_nobody_listens(self):
         with socket.socket() as free:
