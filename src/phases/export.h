@@ -17,9 +17,8 @@ typedef struct phase_export_options {
 } phase_export_options;
 
 /* With a run folder (context->folder) the exported file is run on the validation images, by onnxruntime where it is found or by this program's
- * own reader: BM_ERR_NUMERIC, and no file, when it answers otherwise than the model (with `half`: when
- * the accuracy falls by more than 0.002). Says what it did through
- * context->observer and in context->json. */
+ * own reader: BM_ERR_NUMERIC, and no file, when it answers otherwise than the model; with `half`, when the accuracy falls by more than 0.002 or
+ * more than one image in a hundred changes its class. Says what it did through context->observer and in context->json. */
 bm_status phase_export(phase_context *context, const phase_export_options *options, bm_error *err);
 
 #endif

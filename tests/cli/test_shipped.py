@@ -59,6 +59,31 @@ class Operands(Case):
         for arguments in (["--to", "keras"], ["--to", "onnx"]):
             self.assertIn("--half", self.call("export", "r", *arguments, "--half", "--out", "x", code=2).stderr)
 
+    def test_half_precision_that_costs_accuracy_is_refused(self):
+        """The same number added to a kernel's every class changes nothing but what rounding leaves of their differences."""
+        self.call("run", "data", "--out", "w", *SMALL, "--epochs", "12", "--head", "linear", "--no-bench")
+        model = next((self.folder / "w").glob("best_model*.keras"))
+        self.call("export", "w", "--to", "safetensors", "--out", "plain.safetensors")
+        data = bytearray(self.read("plain.safetensors"))
+        end = 8 + struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:end])
+        name = next(n for n in header if n.endswith("/kernel") and header[n]["shape"][-1] == 4)
+        first, last = header[name]["data_offsets"]
+
+        def shift(by):
+            changed = bytearray(data)
+            for at in range(end + first, end + last, 4):
+                changed[at:at + 4] = struct.pack("<f", struct.unpack("<f", data[at:at + 4])[0] + by)
+            model.write_bytes(changed)  # what a file is, is decided by its content
+
+        shift(3000)
+        done = self.call("export", "w", "--to", "safetensors", "--half", "--out", "bad.safetensors", code=1)
+        self.assertIn("half precision costs too much", done.stderr)
+        shift(70000)
+        done = self.call("export", "w", "--to", "safetensors", "--half", "--out", "bad.safetensors", code=1)
+        self.assertIn(f"'{name}'", done.stderr)
+        self.assertEqual(list(self.folder.glob("bad.safetensors*")), [])
+
     def test_the_final_split_says_that_it_is_no_test(self):
         config, card = self.load("r/config.json"), self.read("r/MODEL_CARD.md").decode()
         self.assertEqual(config["split"], "final")
