@@ -52,7 +52,8 @@ install_library() {
 run_phantoms() {
 	inside sh -ec 'cd /tmp; brainmri --version; brainmri phantom data --count 12 --size 48
 		brainmri run data --out run --plan scratch --width 0.125 --image-size 32 --epochs 2 --batch 16 --threads 1 --no-bench
-		test -s run/report.html; brainmri predict run data/glioma/phantom_000000.jpg'
+		test -s run/report.html; brainmri predict run data/glioma/phantom_000000.jpg
+		! brainmri predict --card || brainmri predict data/glioma/phantom_000000.jpg'
 }
 files_are_there() {
 	inside sh -ec 'dpkg -L brainmri >/tmp/list

@@ -1,6 +1,7 @@
 """The model that ships with the program, and which operand of predict is what."""
 import json
 import os
+import pathlib
 import shutil
 import struct
 import subprocess
@@ -137,7 +138,7 @@ class Shipped(Case):
         self.assertEqual(self.json("predict", "--card")["card"].strip(), card.strip())
 
     def test_the_program_carries_it_once(self):
-        self.assertEqual(open(PROGRAM, "rb").read().count(b'"conv1_conv/kernel":{'), 1)
+        self.assertEqual(pathlib.Path(PROGRAM).read_bytes().count(b'"conv1_conv/kernel":{'), 1)
         self.assertLess(os.path.getsize(PROGRAM), 12e6)
 
 
