@@ -26,6 +26,15 @@ int base_spawn_open(base_spawn *spawn)
 	return number;
 }
 
+int base_spawn_own_group(base_spawn *spawn)
+{
+	short flags = 0;
+	int number = posix_spawnattr_getflags(&spawn->attributes, &flags);
+	if (!number)
+		number = posix_spawnattr_setflags(&spawn->attributes, (short)(flags | POSIX_SPAWN_SETPGROUP));
+	return number ? number : posix_spawnattr_setpgroup(&spawn->attributes, 0);
+}
+
 void base_spawn_close(base_spawn *spawn)
 {
 	posix_spawnattr_destroy(&spawn->attributes);

@@ -11,6 +11,8 @@ typedef struct base_spawn {
 
 /* 0, or an errno; then there is nothing to close. */
 int base_spawn_open(base_spawn *spawn);
+/* A process group of its own: Ctrl-C in the terminal is not for it, and kill(-pid) is for all that it starts. 0, or an errno. */
+int base_spawn_own_group(base_spawn *spawn);
 void base_spawn_close(base_spawn *spawn);
 
 #endif

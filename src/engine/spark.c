@@ -74,6 +74,7 @@ static bm_status open_exchange(engine_spark_job *job, storage *data, const char 
 					   "no '%s'; run: "
 					   "hdfs dfs -mkdir -p %s",
 					   service.home, service.home);
+		snprintf(job->user, sizeof job->user, "%s", status == BM_OK ? service.user : "");
 		base_text_add(&where, "%.*s%s/.brainmri/%s", (int)authority_length(url), url,
 			      status == BM_OK ? service.home : "", name);
 	}

@@ -18,6 +18,7 @@ typedef struct engine_spark_job {
 	const base_observer *observer;
 	storage *exchange; /* its folder */
 	char *folder;	   /* URL of that, as Spark is told */
+	char user[64];	   /* in HDFS; "": the data are not there */
 	char *data;	   /* URL of the images */
 	char *log;	   /* of spark-submit */
 	storage_http *http;

@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -136,35 +136,23 @@ static char **environment(const engine_spark_job *job, struct words *own)
 
 static int spawn(engine_spark_job *job, char *const *words, char *const *variables, int input)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	sigemptyset(&none);
-	sigfillset(&all);
-	int number = posix_spawn_file_actions_init(&actions);
+	base_spawn spawn;
+	int number = base_spawn_open(&spawn);
 	if (number != 0)
 		return number;
-	number = posix_spawnattr_init(&attributes);
-	if (number != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return number;
-	}
-	/* A group of its own: Ctrl-C in the terminal is ours, and ends the job in an orderly way. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-	number = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, job->log,
-						  O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
+	number = base_spawn_own_group(&spawn); /* Ctrl-C is ours, and ends the job in an orderly way */
 	if (number == 0)
-		number = posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+		number = posix_spawn_file_actions_adddup2(&spawn.actions, input, STDIN_FILENO);
 	if (number == 0)
-		number = posix_spawn(&job->child, words[0], &actions, &attributes, words, variables);
+		number = posix_spawn_file_actions_addopen(&spawn.actions, STDOUT_FILENO, job->log,
+							  O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
+	if (number == 0)
+		number = posix_spawn_file_actions_adddup2(&spawn.actions, STDOUT_FILENO, STDERR_FILENO);
+	if (number == 0)
+		number = posix_spawn(&job->child, words[0], &spawn.actions, &spawn.attributes, words, variables);
 	if (number != 0)
 		job->child = 0;
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+	base_spawn_close(&spawn);
 	return number;
 }
 
@@ -270,12 +258,15 @@ static bm_status start_there(engine_spark_job *job, bm_error *err)
 	json_t *arguments = json_array(), *answer = NULL;
 	for (size_t i = 0; job->arguments[i]; i++)
 		json_array_append_new(arguments, json_string(job->arguments[i]));
-	/* SPARK_ENV_LOADED: the driver's machine has read its spark-env.sh already. */
-	json_t *request = json_pack("{s:s, s:s, s:o, s:s, s:o, s:{s:s, s:s}, s:o}", "action", "CreateSubmissionRequest",
-				    "clientSparkVersion", "4.2.0", "appResource",
-				    json_sprintf("%s/brainmri-spark.jar", job->folder), "mainClass", MAIN_CLASS,
-				    "appArgs", arguments, "environmentVariables", "SPARK_ENV_LOADED", "1", "LC_ALL",
-				    "C.UTF-8", "sparkProperties", properties_of(job));
+	json_t *variables =
+		json_pack("{s:s, s:s}", "SPARK_ENV_LOADED", "1" /* by the driver's machine */, "LC_ALL", "C.UTF-8");
+	/* Else the job would be in HDFS whoever the master's workers run as. */
+	if (job->user[0])
+		json_object_set_new(variables, "HADOOP_USER_NAME", json_string(job->user));
+	json_t *request = json_pack(
+		"{s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "action", "CreateSubmissionRequest", "clientSparkVersion",
+		"4.2.0", "appResource", json_sprintf("%s/brainmri-spark.jar", job->folder), "mainClass", MAIN_CLASS,
+		"appArgs", arguments, "environmentVariables", variables, "sparkProperties", properties_of(job));
 	char *text = request ? json_dumps(request, 0) : NULL;
 	json_decref(request);
 	if (!text)

@@ -11,6 +11,7 @@ import time
 import unittest
 
 import cluster
+import keeper
 
 PROGRAM = os.path.abspath(os.environ.get("BRAINMRI", "build/cli/brainmri"))
 SHARED = pathlib.Path(os.environ.get("BRAINMRI_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared").absolute()
@@ -20,6 +21,45 @@ ALL_IMAGES = "all-images"  # the folder in HDFS, below the home, that test_data 
 # How much longer than usual everything may take, for a machine that is busy with other things.
 PATIENCE = float(os.environ.get("BRAINMRI_TEST_PATIENCE", "1"))
 needs_images = unittest.skipUnless(IMAGES.is_dir(), f"no real images at {IMAGES}")
+
+# Stands in for brainmri's worker and hands everything on to it, except that one image makes it fail.
+WORKER = """#!/usr/bin/env python3
+import os, resource, signal, struct, subprocess, sys, time
+mode, name, mark = {mode!r}, {name!r}, {mark!r}
+worker = subprocess.Popen([{real!r}, "worker"], stdin=subprocess.PIPE)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def first():
+    try:
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+
+
+data = sys.stdin.buffer
+worker.stdin.write(data.read(16))
+while True:
+    head = data.read(40)
+    if len(head) < 40:
+        break
+    names, body = struct.unpack_from("<II", head, 16)
+    rest = data.read(names + body)
+    kind = struct.unpack_from("<I", head, 4)[0]
+    if mode == "slow":
+        time.sleep(0.1)
+    if kind == 0 and rest[:names].decode() == name and (mode == "crash-always" or first()):
+        if mode.startswith("crash"):
+            worker.stdin.close()  # what came before is answered, as a worker that crashes itself has done
+            worker.wait()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(1000)
+    worker.stdin.write(head + rest)
+    worker.stdin.flush()
+worker.stdin.close()
+sys.exit(worker.wait())
+"""
 
 
 class Cluster:
@@ -115,6 +155,24 @@ class Case(unittest.TestCase):
 
     def summary(self, path):
         return self.servers.webhdfs("GETCONTENTSUMMARY", path)["ContentSummary"]
+
+    def worker(self, mode, name=""):
+        """A worker for Spark's tasks that does not do well; BRAINMRI_WORKER names it."""
+        path = self.folder / f"worker-{self.id().rsplit('.', 1)[-1]}"
+        path.write_text(WORKER.format(mode=mode, name=name, mark=str(path) + ".mark", real=str(pathlib.Path(PROGRAM).parent / "brainmri-worker")))
+        path.chmod(0o755)
+        return str(path)
+
+    def executors(self):
+        """Ids of the executors of the cluster's worker, which are in the process group of its keeper."""
+        found = []
+        for pid in keeper.members(keeper.read_pid(self.servers.pids / "worker-1.keeper")):
+            try:
+                if b"CoarseGrainedExecutorBackend" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+            except OSError:
+                pass
+        return found
 
     def files(self, path):
         """Every file below an HDFS folder, by its path relative to it."""

@@ -16,45 +16,6 @@ import case
 JAR = pathlib.Path(case.PROGRAM).parents[1] / "spark" / "brainmri-spark.jar"
 PACK = ("images.npy", "manifest.csv", "pack.json")
 
-# Stands in for brainmri's worker and hands everything on to it, except that one image makes it fail.
-WORKER = """#!/usr/bin/env python3
-import os, resource, signal, struct, subprocess, sys, time
-mode, name, mark = {mode!r}, {name!r}, {mark!r}
-worker = subprocess.Popen([{real!r}, "worker"], stdin=subprocess.PIPE)
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def first():
-    try:
-        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-        return True
-    except FileExistsError:
-        return False
-
-
-data = sys.stdin.buffer
-worker.stdin.write(data.read(16))
-while True:
-    head = data.read(40)
-    if len(head) < 40:
-        break
-    names, body = struct.unpack_from("<II", head, 16)
-    rest = data.read(names + body)
-    kind = struct.unpack_from("<I", head, 4)[0]
-    if mode == "slow":
-        time.sleep(0.1)
-    if kind == 0 and rest[:names].decode() == name and (mode == "crash-always" or first()):
-        if mode.startswith("crash"):
-            worker.stdin.close()  # what came before is answered, as a worker that crashes itself has done
-            worker.wait()
-            os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(1000)
-    worker.stdin.write(head + rest)
-    worker.stdin.flush()
-worker.stdin.close()
-sys.exit(worker.wait())
-"""
-
 
 @unittest.skipUnless(JAR.exists(), f"no {JAR}: 'make spark' makes it")
 class Spark(case.Case):
@@ -92,29 +53,9 @@ class Spark(case.Case):
         left = [path.name for path in run.iterdir() if path.name.startswith("pack.")]
         self.assertEqual(left, [], "the job's folder is left")
 
-    def worker(self, mode, name=""):
-        path = self.folder / f"worker-{self.id().rsplit('.', 1)[-1]}"
-        path.write_text(WORKER.format(mode=mode, name=name, mark=str(path) + ".mark", real=str(pathlib.Path(case.PROGRAM).parent / "brainmri-worker")))
-        path.chmod(0o755)
-        return str(path)
-
     def applications(self):
         with urllib.request.urlopen(f"http://{self.environment['SPARK_MASTER_UI']}/json/", timeout=20) as answer:
             return json.load(answer)["activeapps"]
-
-    def executors(self):
-        """Process ids of the executors of the cluster's worker."""
-        found = []
-        parents = {int(self.environment["CLUSTER_PID_WORKER_1"])}
-        for entry in pathlib.Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes()
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-            if b"CoarseGrainedExecutorBackend" in words and parent in parents:
-                found.append(int(entry.name))
-        return found
 
     def test_cluster_makes_the_pack_of_threads(self):
         run = self.fresh("cluster")
@@ -134,20 +75,40 @@ class Spark(case.Case):
         self.preprocess(run, master="local[2]")
         self.same_pack(run)
 
+    def in_hdfs(self, name, user, **variables):
+        """A run folder that is explored in HDFS."""
+        url = f"{self.environment['CLUSTER_HDFS']}/user/{user}/spark"
+        self.call("data", "put", self.data, url, "--quiet", **variables)
+        self.call("explore", url, "--out", self.folder / name, **variables)
+        return self.folder / name
+
     def test_data_in_hdfs(self):
-        self.hdfs("dfs", "-mkdir", "-p", "spark")
-        self.hdfs("dfs", "-put", "-f", self.data, "spark")
-        run = self.folder / "hdfs"
-        home = f"/user/{self.environment['CLUSTER_USER']}"
-        self.call("explore", f"{self.environment['CLUSTER_HDFS']}{home}/spark/data", "--out", run)
+        user = self.environment["CLUSTER_USER"]
+        run = self.in_hdfs("hdfs", user)
         self.preprocess(run)
         self.same_pack(run)
-        self.assertEqual(self.files(f"{home}/.brainmri"), {})
+        self.assertEqual(self.files(f"/user/{user}/.brainmri"), {})
 
     def test_over_rest_without_spark_here(self):
         run = self.fresh("rest")
         self.preprocess(run, master=f"rest://{self.environment['SPARK_REST']}", SPARK_HOME=None, JAVA_HOME=None, PATH="/usr/bin:/bin")
         self.same_pack(run)
+
+    def test_over_rest_with_data_in_hdfs(self):
+        """As another user than the one that Spark's servers run as: nothing of it is made or read as anybody else."""
+        self.hdfs("dfs", "-mkdir", "-p", "/user/reader")
+        self.hdfs("dfs", "-chown", "reader", "/user/reader")
+        run = self.in_hdfs("rest-hdfs", "reader", HADOOP_USER_NAME="reader")
+        log = self.servers.logs / "namenode.log"
+        before = len(log.read_bytes())
+        self.preprocess(run, master=f"rest://{self.environment['SPARK_REST']}", SPARK_HOME=None, JAVA_HOME=None, PATH="/usr/bin:/bin",
+                        HADOOP_USER_NAME="reader")
+        self.same_pack(run)
+        told = [line for line in log.read_bytes()[before:].decode(errors="replace").splitlines() if "FSNamesystem.audit" in line and "src=/user/reader" in line]
+        self.assertTrue(any("cmd=rename" in line and "/part-" in line for line in told))
+        # Spark's worker fetches the jar for the driver before there is a driver.
+        self.assertEqual([line for line in told if "ugi=reader " not in line and "/brainmri-spark.jar" not in line], [])
+        self.assertEqual(self.files("/user/reader/.brainmri"), {})
 
     def test_worker_that_crashes_costs_its_task(self):
         run = self.fresh("crash")
