@@ -216,7 +216,7 @@
 			write(mark, MARKS[p.state]);
 			write(number, String(p.number));
 			write(title, p.title);
-			write(time, p.state === 'to come' ? 'to come' : (p.state === 'done' ? '' : p.state + ', ') + (p.seconds < 1 ? p.seconds.toFixed(1) + ' s' : span(p.seconds)));
+			write(time, p.state === 'to come' ? 'to come' : (p.state === 'stopped' ? 'stopped, ' : '') + (p.seconds < 1 ? p.seconds.toFixed(1) + ' s' : span(p.seconds)));
 		});
 	};
 
