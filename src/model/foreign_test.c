@@ -18,6 +18,7 @@
 #include "model/hdf5_file.h"
 #include "model/model.h"
 #include "model/safetensors.h"
+#include "model/test_hdf5.h"
 #include "model/test_sanitizers.h"
 
 static const char *const classes[] = {"a", "b"};
@@ -264,26 +265,15 @@ static bm_status list_hdf5(const void *bytes, size_t size, int *count, bm_error 
 /* A file with the attribute layer_names and what `fill` puts into it. */
 static void make_legacy(void (*fill)(hid_t file), uint8_t **bytes, size_t *size)
 {
-	hid_t access = H5Pcreate(H5P_FILE_ACCESS), file, space = H5Screate(H5S_SCALAR), attribute;
+	hid_t file = test_hdf5_begin("legacy"), space = H5Screate(H5S_SCALAR), attribute;
 	int one = 1;
-	ssize_t length;
 
-	H5Pset_fapl_core(access, 1 << 16, false);
-	file = H5Fcreate("legacy", H5F_ACC_TRUNC, H5P_DEFAULT, access);
 	attribute = H5Acreate2(file, "layer_names", H5T_NATIVE_INT, space, H5P_DEFAULT, H5P_DEFAULT);
 	H5Awrite(attribute, H5T_NATIVE_INT, &one);
 	H5Aclose(attribute);
 	H5Sclose(space);
 	fill(file);
-	H5Fflush(file, H5F_SCOPE_LOCAL);
-	length = H5Fget_file_image(file, NULL, 0);
-	assert_true(length > 0);
-	*bytes = malloc((size_t)length);
-	assert_non_null(*bytes);
-	assert_int_equal(H5Fget_file_image(file, *bytes, (size_t)length), length);
-	*size = (size_t)length;
-	H5Fclose(file);
-	H5Pclose(access);
+	test_hdf5_end(file, bytes, size);
 }
 
 static void add_array(hid_t file, const char *name)
@@ -332,7 +322,7 @@ static void names_of_the_older_layout(void **state)
 
 		assert_int_not_equal(list_hdf5(bytes, cut, &count, &err), BM_OK);
 	}
-	free(bytes);
+	base_free(bytes);
 }
 
 /* Groups that lead back to themselves, thirty ways each: followed blindly, 30^n of them. */
@@ -368,11 +358,11 @@ static void circles_and_links_are_not_followed(void **state)
 	(void)state;
 	make_legacy(fill_circles, &bytes, &size);
 	assert_int_equal(list_hdf5(bytes, size, &count, &err), BM_ERR_LIMIT);
-	free(bytes);
+	base_free(bytes);
 	make_legacy(fill_links, &bytes, &size);
 	check(list_hdf5(bytes, size, &count, &err), &err);
 	assert_int_equal(count, 0);
-	free(bytes);
+	base_free(bytes);
 }
 
 /* ---- archives ---- */

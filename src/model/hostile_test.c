@@ -16,6 +16,7 @@
 #include "model/archive.h"
 #include "model/hdf5_file.h"
 #include "model/model.h"
+#include "model/test_hdf5.h"
 #include "model/test_sanitizers.h"
 
 static const char *const classes[] = {"a", "b"};
@@ -215,18 +216,14 @@ typedef enum trick {
 
 static void make_trick(trick t, uint8_t **bytes, size_t *size)
 {
-	hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_DATASET_CREATE),
-	      links = H5Pcreate(H5P_LINK_CREATE);
-	hid_t file, vars, set = -1, space = -1;
+	hid_t create = H5Pcreate(H5P_DATASET_CREATE), links = H5Pcreate(H5P_LINK_CREATE);
+	hid_t file = test_hdf5_begin("trick"), vars, set = -1, space = -1;
 	const hsize_t huge[2] = {1 << 16, 1 << 16}, some[1] = {8}, chunk[2] = {64, 64},
 		      huge_chunk[2] = {1 << 14, 1 << 14}, five[5] = {1, 2, 1, 2, 1}, medium[2] = {1 << 14, 1 << 14};
 	const float values[8] = {1};
 	const char *group = t == NO_LAYERS ? "other/dense/vars" : "layers/dense/vars";
-	ssize_t length;
 
-	H5Pset_fapl_core(access, 1 << 16, false);
 	H5Pset_create_intermediate_group(links, 1);
-	file = H5Fcreate("trick", H5F_ACC_TRUNC, H5P_DEFAULT, access);
 	vars = H5Gcreate2(file, group, links, H5P_DEFAULT, H5P_DEFAULT);
 	assert_true(vars >= 0);
 	switch (t) {
@@ -275,15 +272,7 @@ static void make_trick(trick t, uint8_t **bytes, size_t *size)
 	if (space >= 0)
 		H5Sclose(space);
 	H5Gclose(vars);
-	H5Fflush(file, H5F_SCOPE_LOCAL);
-	length = H5Fget_file_image(file, NULL, 0);
-	assert_true(length > 0);
-	*bytes = base_malloc((size_t)length, 1, "a file", NULL);
-	assert_non_null(*bytes);
-	assert_int_equal(H5Fget_file_image(file, *bytes, (size_t)length), length);
-	*size = (size_t)length;
-	H5Fclose(file);
-	H5Pclose(access);
+	test_hdf5_end(file, bytes, size);
 	H5Pclose(create);
 	H5Pclose(links);
 }
