@@ -3,9 +3,10 @@ BUILD ?= build
 PREFIX ?= /usr/local
 RUN ?= runs/phantom
 DATA ?= runs/phantom-data
+OUT ?= runs/notebook.ipynb
 program = $(BUILD)/cli/brainmri
 
-.PHONY: build spark run test test-keras test-browser test-tensorboard test-cluster deb test-deb fuzz bench check format install clean help packages
+.PHONY: build spark run test test-keras test-browser test-tensorboard test-cluster notebook test-notebook deb test-deb fuzz bench check format install clean help packages
 .NOTPARALLEL:
 
 build: packages
@@ -37,6 +38,14 @@ test-keras: build
 # Against a real HDFS and Spark: takes Java, Maven and, once, some 300 MB of jars into ~/.cache/brainmri-cluster.
 test-cluster: build
 	@scripts/test-cluster.sh $(BUILD)
+
+# The notebook headless, into OUT: on phantoms, or `make notebook DATA=FOLDER BUDGET=60m`. SETTINGS: any options of `brainmri run`.
+notebook: build
+	@BRAINMRI_DATA='$(if $(filter file,$(origin DATA)),,$(DATA))' \
+		BRAINMRI_SETTINGS='$(or $(SETTINGS),$(if $(BUDGET),--plan scratch --time-budget $(BUDGET)))' scripts/notebook.sh $(BUILD) $(OUT)
+
+test-notebook: build
+	@scripts/notebook.sh $(BUILD) --test
 
 # Damaged images, packs, configurations and models, ten seconds of each: FUZZ_SECONDS=300 for more.
 fuzz: build
@@ -88,6 +97,8 @@ help:
 	@echo "make test          unit tests and golden command lines"
 	@echo "make test-keras    parity with Keras"
 	@echo "make test-cluster  against a real HDFS and Spark"
+	@echo "make notebook      run the notebook: $(OUT)"
+	@echo "make test-notebook its cells, its outputs, and all of it on phantoms"
 	@echo "make fuzz          feed damaged files to what reads files"
 	@echo "make bench         speed and memory, beside other tools"
 	@echo "make check         format, folder order, lint, sanitizers"

@@ -136,7 +136,7 @@ const cli_option cli_options[] = {
 	{CLI_RESUME, "resume", 0, NULL, "go on from the checkpoint of a stopped run, with its settings",
 	 RUN | TRAIN | TRIES},
 	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration",
-	 RUN | EXPLORE | TRIES},
+	 RUN | ENVIRONMENT | EXPLORE | TRIES},
 
 	{CLI_STRICT, "strict", 0, NULL, "fail on a file that cannot be read, instead of leaving it out",
 	 RUN | EXPLORE | CLASSES | PREPROCESS | AUDIT | TRIES},
