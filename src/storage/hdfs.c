@@ -10,6 +10,7 @@
 #include "storage/hdfs.h"
 
 #define JSON_LIMIT ((size_t)512 << 20)
+#define SMALL ((uint64_t)8 << 20) /* bytes of a file whose DataNode the NameNode need not choose */
 
 /* ---- answers ---- */
 
@@ -253,6 +254,7 @@ static bm_status hdfs_create(void *state, const char *url, const char *path, con
 				  .verb = "write",
 				  .parameters = "&overwrite=true&createparent=false",
 				  .data = true,
+				  .small = source->size <= SMALL && source->again,
 				  .source = source};
 	return order(state, url, path, &call, err);
 }
@@ -367,7 +369,7 @@ static bool parse_checksum(json_t *json, storage_checksum *sum)
 static bm_status hdfs_checksum(void *state, const char *url, const char *path, storage_checksum *sum, bm_error *err)
 {
 	storage_hdfs_call call = {
-		.method = "GET", .op = "GETFILECHECKSUM", .verb = "get the checksum of", .data = true};
+		.method = "GET", .op = "GETFILECHECKSUM", .verb = "get the checksum of", .data = true, .small = true};
 	json_t *json;
 	bm_status status = ask(state, url, path, &call, &json, err);
 	if (status == BM_OK && !parse_checksum(json_object_get(json, "FileChecksum"), sum))
@@ -384,6 +386,8 @@ static void hdfs_close(void *state)
 	if (!h)
 		return;
 	storage_http_close(h->http);
+	storage_hdfs_routes_close(&h->routes);
+	pthread_mutex_destroy(&h->routes.lock);
 	base_free(h->root);
 	base_free(h->delegation);
 	base_free(h->bearer);
@@ -517,6 +521,10 @@ bm_status storage_hdfs_open(storage *s, const char *where, const storage_options
 	storage_hdfs *h = base_calloc(1, sizeof *h, "a file system", err);
 	if (!h)
 		return BM_ERR_MEMORY;
+	if (pthread_mutex_init(&h->routes.lock, NULL) != 0) {
+		base_free(h);
+		return base_fail(err, BM_ERR_INTERNAL, "cannot make a lock");
+	}
 	h->cancel = options->cancel;
 	h->attempts = options->attempts > 0 ? options->attempts : 8;
 	h->wait = options->wait > 0 ? options->wait : 0.25;

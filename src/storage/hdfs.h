@@ -2,12 +2,28 @@
 #ifndef STORAGE_HDFS_H
 #define STORAGE_HDFS_H
 
+#include <pthread.h>
+
 #include "base/text.h"
 #include "storage/backend.h"
 #include "storage/hadoop_config.h"
 #include "storage/http.h"
 
-enum { STORAGE_HDFS_TRANSFERS = 8 };
+enum { STORAGE_HDFS_TRANSFERS = 8, STORAGE_HDFS_ROUTES = 64 };
+
+/* Where the NameNode sent a call on a file's bytes: good for other files too (hdfs_route.c). */
+typedef struct storage_hdfs_route {
+	char *node;  /* "http://HOST:PORT" of a DataNode */
+	char *query; /* "&user.name=...&namenoderpcaddress=...": to be added to a call */
+	int left;    /* uses */
+} storage_hdfs_route;
+
+/* Those that nobody uses at this moment. */
+typedef struct storage_hdfs_routes {
+	pthread_mutex_t lock;
+	storage_hdfs_route items[STORAGE_HDFS_ROUTES];
+	int count;
+} storage_hdfs_routes;
 
 typedef struct storage_hdfs {
 	storage_http *http;
@@ -20,6 +36,7 @@ typedef struct storage_hdfs {
 	const atomic_bool *cancel;
 	int attempts;
 	double wait;
+	storage_hdfs_routes routes;
 } storage_hdfs;
 
 /* What a failure was, for those who can go on in another way. */
@@ -40,6 +57,7 @@ typedef struct storage_hdfs_call {
 	const char *parameters;	      /* "&offset=5", escaped; NULL: none */
 	bool always;		      /* tidying up: done though the work is cancelled */
 	bool data;		      /* a DataNode does it: the NameNode redirects */
+	bool small;		      /* and it is so little work that the NameNode need not be asked which one */
 	const storage_source *source; /* body, for the DataNode */
 	size_t limit;		      /* bytes of the answer */
 	uint8_t *room;		      /* see storage_http_request */
@@ -63,6 +81,14 @@ bm_status storage_hdfs_explain_end(const storage_hdfs *h, const char *subject, c
 void storage_hdfs_escape(base_text *text, const char *raw, bool slashes);
 /* "http://HOST:PORT/x" -> "HOST:PORT" */
 void storage_hdfs_server(const char *address, char *server, size_t size);
+
+/* hdfs_route.c. learn: from a redirect's address, false when it is not a DataNode's; take: one that is there; give: back, or freed
+ * when it was used often enough. */
+bool storage_hdfs_route_learn(const char *location, storage_hdfs_route *route);
+bool storage_hdfs_route_take(storage_hdfs_routes *routes, storage_hdfs_route *route);
+void storage_hdfs_route_give(storage_hdfs_routes *routes, storage_hdfs_route *route);
+void storage_hdfs_route_free(storage_hdfs_route *route);
+void storage_hdfs_routes_close(storage_hdfs_routes *routes);
 
 /* hdfs_status.c */
 bm_status storage_hdfs_describe(void *state, const char *url, storage_service *service, bm_error *err);

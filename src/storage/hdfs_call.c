@@ -161,8 +161,12 @@ static bm_status follow(attempt *a, const char *base, bm_error *err)
 				exclude(a, server);
 			break;
 		}
-		if (answer->code / 100 == 2)
+		if (answer->code / 100 == 2) {
+			storage_hdfs_route route;
+			if (a->call->small && storage_hdfs_route_learn(address, &route))
+				storage_hdfs_route_give(&a->h->routes, &route);
 			break;
+		}
 		if (!redirects(answer->code)) {
 			status =
 				storage_hdfs_explain(a->h, a->subject, server, a->path, answer, &a->call->failure, err);
@@ -223,6 +227,51 @@ static bool can_send_again(attempt *a, bm_error *err)
 	return a->call->source->again && a->call->source->again(a->call->source->arg, err) == BM_OK;
 }
 
+/* Straight to a DataNode that the NameNode sent to before. false: not done, and the NameNode is to be asked, who also says what is
+ * wrong. */
+static bool try_route(attempt *a, bm_status *status, bm_error *err)
+{
+	storage_hdfs_route route;
+	base_text url = {0};
+	bm_error ignored = {0};
+	if (!a->call->small || !storage_hdfs_route_take(&a->h->routes, &route))
+		return false;
+	base_text_add(&url, "%s/webhdfs/v1", route.node);
+	storage_hdfs_escape(&url, a->path, true);
+	base_text_add(&url, "?op=%s%s%s", a->call->op, route.query, a->call->parameters ? a->call->parameters : "");
+	bool done = false;
+	if (!url.failed) {
+		storage_http_request request = {.method = a->call->method,
+						.url = url.data,
+						.source = a->call->source,
+						.limit = a->call->limit,
+						.room = a->call->room};
+		a->sent |= a->call->source != NULL;
+		a->call->attempts++;
+		*status = storage_http_do(a->h->http, &request, a->answer, err);
+		done = *status == BM_OK && a->answer->end == HTTP_ANSWERED && a->answer->code / 100 == 2;
+	}
+	base_text_free(&url);
+	if (done) {
+		a->call->failure = HDFS_NO_FAILURE;
+		route.left--;
+		storage_hdfs_route_give(&a->h->routes, &route);
+		return true;
+	}
+	const storage_http_end end = *status == BM_OK ? a->answer->end : HTTP_FAILED;
+	if (end != HTTP_ANSWERED && end != HTTP_CANCELLED && end != HTTP_SOURCE && end != HTTP_FAILED) {
+		char server[160];
+		storage_hdfs_server(route.node, server, sizeof server);
+		exclude(a, server);
+	}
+	storage_hdfs_route_free(&route);
+	if (can_send_again(a, &ignored))
+		return false;
+	*status = base_fail(err, BM_ERR_IO, "%s: %s", a->subject, ignored.message);
+	a->call->failure = HDFS_FINAL;
+	return true;
+}
+
 bm_status storage_hdfs_do(storage_hdfs *h, const char *url, const char *path, storage_hdfs_call *call,
 			  storage_http_answer *answer, bm_error *err)
 {
@@ -238,7 +287,8 @@ bm_status storage_hdfs_do(storage_hdfs *h, const char *url, const char *path, st
 	attempt a = {.h = h, .call = call, .path = full.data, .answer = answer};
 	snprintf(a.subject, sizeof a.subject, "cannot %s '%.500s%s%s'", call->verb, url, path[0] ? "/" : "", path);
 	call->attempts = 0;
-	for (int round = 0;; round++) {
+	bool done = try_route(&a, &status, err);
+	for (int round = 0; !done; round++) {
 		int count = h->namenodes.count, first = atomic_load(&h->active);
 		for (int i = 0; i < count; i++) {
 			int which = (first + i) % count;

@@ -30,6 +30,28 @@ static bm_status source_next(void *arg, uint8_t *bytes, size_t room, size_t *got
 	return BM_OK;
 }
 
+typedef struct memory {
+	const char *bytes;
+	size_t size, at;
+} memory;
+
+static bm_status memory_next(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
+{
+	memory *m = arg;
+	(void)err;
+	*got = m->size - m->at < room ? m->size - m->at : room;
+	memcpy(bytes, m->bytes + m->at, *got);
+	m->at += *got;
+	return BM_OK;
+}
+
+static bm_status memory_again(void *arg, bm_error *err)
+{
+	(void)err;
+	((memory *)arg)->at = 0;
+	return BM_OK;
+}
+
 static void test_create(void **state)
 {
 	(void)state;
@@ -58,6 +80,86 @@ static void test_create(void **state)
 	/* The NameNode's connection is used again: status, three creates. The DataNode's are closed by it. */
 	assert_true(test_server_connections(p.server) <= 4);
 	test_server_stop(p.server);
+}
+
+/* A DataNode that the NameNode sent to is asked directly for other files, until something does not work there. */
+typedef struct routes {
+	play p;
+	int namenode, datanode;
+	bool broken, refusing;
+} routes;
+
+static bool act_routes(void *arg, int fd, const test_request *r)
+{
+	routes *x = arg; /* the play is its first member */
+	if (!strstr(r->target, "namenoderpcaddress=")) {
+		x->namenode++;
+		const char *query = strchr(r->target, '?');
+		char address[512];
+		snprintf(address, sizeof address, "/webhdfs/v1/root/x%s&namenoderpcaddress=nn:8020&createflag=", query);
+		redirect(fd, x->p.server, address);
+		return true;
+	}
+	x->datanode++;
+	assert_non_null(strstr(r->target, "user.name=tester"));
+	if (x->broken && x->datanode == 1)
+		return false;
+	if (x->refusing && x->datanode == 1)
+		test_answer(fd, "403 Forbidden", "", REMOTE("SecurityException", "token expired"));
+	else if (strstr(r->target, "op=CREATE"))
+		test_answer(fd, "201 Created", "", "");
+	else
+		test_answer(fd, "200 OK", "",
+			    "{\"FileChecksum\":{\"algorithm\":\"COMPOSITE-CRC32C\",\"bytes\":\"01020304\"}}");
+	return false;
+}
+
+static void test_routes(void **state)
+{
+	(void)state;
+	routes x = {0};
+	bm_error err = {0};
+	storage_checksum sum;
+	begin(&x.p, act_routes);
+	storage *s = open_at(&x.p, NULL);
+	memory m = {.bytes = "content", .size = 7};
+	storage_source source = {.next = memory_next, .again = memory_again, .arg = &m, .size = 7};
+	assert_int_equal(storage_create(s, "a", &source, &err), BM_OK);
+	assert_int_equal(x.namenode + 10 * x.datanode, 11);
+	assert_int_equal(storage_checksum_of(s, "a", &sum, &err), BM_OK);
+	assert_int_equal(x.namenode + 10 * x.datanode, 21);
+	assert_non_null(strstr(x.p.seen, "/webhdfs/v1/root/a?op=GETFILECHECKSUM&user.name=tester"));
+	assert_null(strstr(x.p.seen, "createflag"));
+	m.at = 0;
+	assert_int_equal(storage_create(s, "b c", &source, &err), BM_OK);
+	assert_int_equal(x.namenode + 10 * x.datanode, 31);
+	assert_non_null(strstr(x.p.seen, "/webhdfs/v1/root/b%20c?op=CREATE&"));
+	assert_non_null(strstr(x.p.seen, "&overwrite=true&createparent=false"));
+	assert_string_equal(x.p.body, "content");
+	/* It breaks off, or says no, in the middle: the NameNode is asked, and the whole file goes again. */
+	for (int i = 0; i < 2; i++) {
+		x.broken = i == 0;
+		x.refusing = i == 1;
+		x.namenode = x.datanode = 0;
+		m.at = 0;
+		assert_int_equal(storage_create(s, "d", &source, &err), BM_OK);
+		assert_true(x.namenode >= 1);
+		assert_int_equal(x.datanode, 2);
+		assert_string_equal(x.p.body, "content");
+	}
+	/* And it is not asked without end. */
+	x = (routes){.p = x.p};
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(storage_checksum_of(s, "a", &sum, &err), BM_OK);
+	assert_in_range(x.namenode, 2, 5);
+	/* A file of unknown length, or one that cannot be sent twice, goes by the NameNode. */
+	x = (routes){.p = x.p};
+	m.at = 0;
+	source.again = NULL;
+	assert_int_equal(storage_create(s, "e", &source, &err), BM_OK);
+	assert_int_equal(x.namenode, 1);
+	storage_close(s);
+	test_server_stop(x.p.server);
 }
 
 /* The first DataNode breaks off; the NameNode is told, and names another. */
@@ -331,11 +433,11 @@ static void test_cancel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),	    cmocka_unit_test(test_datanode_fails),
-		cmocka_unit_test(test_lost_answer), cmocka_unit_test(test_standby),
-		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_unframed),    cmocka_unit_test(test_stall),
-		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_create),	       cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_datanode_fails), cmocka_unit_test(test_lost_answer),
+		cmocka_unit_test(test_standby),	       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_unframed),
+		cmocka_unit_test(test_stall),	       cmocka_unit_test(test_cancel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,7 @@ static inline storage *open_at(const play *first, const play *second)
 
 static inline void redirect(int fd, const test_server *to, const char *path)
 {
-	char location[256];
+	char location[640];
 	snprintf(location, sizeof location, "Location: http://127.0.0.1:%d%s\r\n", test_server_port(to), path);
 	test_answer(fd, "307 Temporary Redirect", location, "");
 }
