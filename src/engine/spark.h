@@ -48,22 +48,27 @@ const char *engine_spark_setting(const char *conf, const char *name, const char 
 
 /* What phase 2 shows. BM_ERR_NOT_FOUND and BM_ERR_IO with a remedy: no Spark, no Java, no job's jar, no master. */
 typedef struct engine_spark_place {
-	char version[32];    /* "": not known before the job runs */
-	char home[512];	     /* SPARK_HOME; "": over REST */
-	char submit[512];    /* spark-submit; "": over REST */
-	char rest[160];	     /* "http://HOST:PORT"; "": by spark-submit */
-	char java[512];	     /* "": over REST */
-	char jar[512];	     /* the job's */
-	char worker[512];    /* the program that tasks run */
-	char master[256];    /* what Spark is told: "local[2,4]" */
-	char reachable[160]; /* HOST:PORT of the master that answered; "": there is none to ask */
+	char version[32]; /* "": not known before the job runs */
+	char home[512];	  /* SPARK_HOME; "": over REST */
+	char submit[512]; /* spark-submit; "": over REST */
+	char rest[160];	  /* "http://HOST:PORT"; "": by spark-submit */
+	char java[512];	  /* "": over REST */
+	char jar[512];	  /* the job's */
+	char worker[512]; /* the program that tasks run */
+	char master[256]; /* what Spark is told: "local[2,4]" */
+	char reachable
+		[160]; /* HOST:PORT of the master that answered, of YARN the ResourceManager; "": there is none to ask */
+	/* With YARN alone: */
+	char hadoop[512];  /* the folder of yarn-site.xml; "": not known here, Spark itself may know it */
+	char yarn[8][160]; /* "http://HOST:PORT": the pages of the ResourceManagers */
 } engine_spark_place;
 bm_status engine_spark_find(const engine_spark *spark, engine_spark_place *place, bm_error *err);
 
-/* What a standalone master's page tells; false: there is none at the usual port (SPARK_MASTER_WEBUI_PORT, 8080). */
+/* What a standalone master's page tells, or YARN's; false: there is none at the usual port (SPARK_MASTER_WEBUI_PORT, 8080). */
 typedef struct engine_spark_service {
-	int workers, cores, cores_used; /* of the workers that are alive */
+	int workers, cores, cores_used; /* of the workers (YARN: nodes) that are alive */
 	long long memory_mb;
+	long long memory_free_mb; /* of YARN alone */
 } engine_spark_service;
 bool engine_spark_ask_master(const engine_spark_place *place, engine_spark_service *service);
 

@@ -50,6 +50,12 @@ static const known errors[] = {
 	 "spark.driver.memory=1g,spark.executor.memory=1g"},
 	{"Executor memory", "must be at least", BM_ERR_MEMORY,
 	 "Spark takes no less than 450 MB of memory; give it more: --spark-conf spark.executor.memory=1g"},
+	{"is above the max threshold", NULL, BM_ERR_MEMORY,
+	 "YARN gives no container of this size; ask for less: --spark-conf spark.executor.memory=512m, or raise "
+	 "yarn.scheduler.maximum-allocation-mb and yarn.nodemanager.resource.memory-mb"},
+	{"exceeding physical memory limits", NULL, BM_ERR_MEMORY,
+	 "YARN ended a container for its memory; give it more beside Java's: --spark-conf "
+	 "spark.executor.memoryOverhead=1g"},
 	{"ExecutorLostFailure", NULL, BM_ERR_IO,
 	 "executors were lost again and again; look at their logs (Spark's page, work/ on the machines), and reduce "
 	 "memory: "
@@ -68,8 +74,13 @@ static const known errors[] = {
 	 "connection refused by HDFS; start it: start-dfs.sh, and check with: jps (NameNode, DataNode)"},
 	{"Connection refused", NULL, BM_ERR_IO,
 	 "connection refused; start the services (start-dfs.sh, $SPARK_HOME/sbin/start-all.sh) and check with: jps"},
-	{"HADOOP_CONF_DIR or YARN_CONF_DIR must be set", NULL, BM_ERR_USAGE,
-	 "--master yarn needs Hadoop's configuration; set HADOOP_CONF_DIR to its folder"},
+	{"HADOOP_CONF_DIR or YARN_CONF_DIR must be set", NULL, BM_ERR_NOT_FOUND,
+	 "--master yarn needs Hadoop's configuration; set HADOOP_CONF_DIR to the folder of the cluster's core-site.xml "
+	 "and "
+	 "yarn-site.xml"},
+	{"Could not load YARN classes", NULL, BM_ERR_UNSUPPORTED,
+	 "this Spark has no YARN in it; set SPARK_HOME to one that has, or name a standalone master: "
+	 "spark://HOST:PORT"},
 	{"UnknownHostException", NULL, BM_ERR_IO,
 	 "a machine's name is not known; check the names in the configuration and /etc/hosts, or set SPARK_LOCAL_IP"},
 	{"FileNotFoundException", "file:", BM_ERR_IO,

@@ -272,22 +272,31 @@ static bool reaches(const char *at, size_t length, char *why, size_t size)
 	return number == 0;
 }
 
-static bm_status reach_master(const char *addresses, const char *start, engine_spark_place *p, bm_error *err)
+bool engine_spark_reach(const char *addresses, engine_spark_place *p, bm_error *err)
 {
 	char why[128] = "";
 	for (const char *at = addresses; *at;) {
 		size_t length = strcspn(at, ",");
 		if (reaches(at, length, why, sizeof why)) {
 			snprintf(p->reachable, sizeof p->reachable, "%.*s", (int)length, at);
-			return BM_OK;
+			return true;
 		}
 		at += length + (at[length] == ',');
 	}
+	(void)base_fail(err, BM_ERR_IO, "%s", why);
+	return false;
+}
+
+static bm_status reach_master(const char *addresses, const char *start, engine_spark_place *p, bm_error *err)
+{
+	bm_error why = {0};
+	if (engine_spark_reach(addresses, p, &why))
+		return BM_OK;
 	return base_fail(err, BM_ERR_IO,
 			 "cannot reach the Spark master at %s: %s; start it (%s), check with 'jps' that Master and "
 			 "Worker run, and "
 			 "that --master names its address and port",
-			 addresses, why, start);
+			 addresses, why.message, start);
 }
 
 /* Without Spark here a standalone master takes the job over its REST port. */
@@ -348,7 +357,9 @@ bm_status engine_spark_find(const engine_spark *spark, engine_spark_place *p, bm
 			 ENGINE_SPARK_ATTEMPTS);
 	else
 		snprintf(p->master, sizeof p->master, "%s", master);
-	if (starts(master, "spark://"))
+	if (strcmp(master, "yarn") == 0)
+		status = engine_spark_find_yarn(spark, p, err);
+	else if (starts(master, "spark://"))
 		status = reach_master(master + 8, "$SPARK_HOME/sbin/start-all.sh", p, err);
 	return status;
 }

@@ -40,8 +40,9 @@ bm_status engine_spark_ended(engine_spark_job *job, bool *ended, bool *failed, b
 void engine_spark_stop(engine_spark_job *job);
 
 /* ---- spark_watch.c ---- */
-/* A JSON document over HTTP; NULL: there is none to be had. json_decref. */
-json_t *engine_spark_get(storage_http *http, const char *url);
+/* A JSON document over HTTP; NULL: there is none to be had. json_decref. moved: where it was found when redirects led
+ * elsewhere, else ""; may be NULL. */
+json_t *engine_spark_get(storage_http *http, const char *url, char *moved, size_t size);
 typedef struct engine_spark_progress {
 	int stage, tasks, complete, active, failed;
 } engine_spark_progress;
@@ -54,6 +55,18 @@ bm_status engine_spark_read_result(const char *text, size_t size, engine_spark_s
 bool engine_spark_read_master(const json_t *master, const char *address, engine_spark_service *service);
 /* Reports progress, once in a while. */
 void engine_spark_watch(engine_spark_job *job);
+
+/* ---- spark_find.c ---- */
+/* Whether somebody listens at one of HOST:PORT[,HOST:PORT...], kept in p->reachable; else err says why not. */
+bool engine_spark_reach(const char *addresses, engine_spark_place *p, bm_error *err);
+
+/* ---- spark_yarn.c ---- */
+bm_status engine_spark_find_yarn(const engine_spark *spark, engine_spark_place *p, bm_error *err);
+bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *service);
+/* Of the ResourceManager's /ws/v1/cluster/metrics. */
+bool engine_spark_read_yarn(const json_t *json, engine_spark_service *service);
+/* How many executors with how many cores take what is free; Spark's own default is two of one core. false: not known. */
+bool engine_spark_share(const engine_spark_service *service, const char *conf, int *executors, int *cores);
 
 /* ---- spark_assemble.c ---- */
 /* Every image of the set exactly once, out of the parts in `exchange`. */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/threads.h"
 #include "data/test_fixture.h"
 #include "engine/preprocess.h"
 #include "engine/spark_job.h"
@@ -56,8 +57,14 @@ static void answer(int client)
 	for (const struct page *p = server.pages; p->path; p++)
 		if (strncmp(path, p->path, strlen(p->path)) == 0)
 			body = p->body;
-	int length = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-			      body[0] ? "200 OK" : "404 Not Found", strlen(body));
+	/* "-> URL": somewhere else */
+	bool moved = strncmp(body, "-> ", 3) == 0;
+	int length =
+		snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%s%s%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
+			 moved	   ? "302 Found"
+			 : body[0] ? "200 OK"
+				   : "404 Not Found",
+			 moved ? "Location: " : "", moved ? body + 3 : "", moved ? "\r\n" : "", strlen(body));
 	assert_int_equal(write(client, head, (size_t)length), length);
 	assert_int_equal(write(client, body, strlen(body)), strlen(body));
 }
@@ -287,6 +294,128 @@ static void a_submission_names_all_that_the_cluster_needs(void **state)
 	json_decref(json);
 }
 
+/* ---- YARN ---- */
+
+#define METRICS                                                                                               \
+	"{\"clusterMetrics\": {\"activeNodes\": 2, \"totalVirtualCores\": 16, \"allocatedVirtualCores\": 3, " \
+	"\"availableMB\": 12000, \"totalMB\": 16000}}"
+
+static void yarn_site(const char *properties)
+{
+	char text[2048];
+	snprintf(text, sizeof text, "<configuration>%s</configuration>", properties);
+	fixture_write("hadoop/yarn-site.xml", text, strlen(text));
+	setenv("HADOOP_CONF_DIR", fixture_path("hadoop"), 1);
+}
+
+static void yarn_is_found_by_its_configuration(void **state)
+{
+	static const struct page pages[] = {{"/ws/v1/cluster/metrics", METRICS}, {0}};
+	char text[1024];
+	engine_spark spark = {.master = "yarn"};
+	engine_spark_place place;
+	engine_spark_service service;
+	(void)state;
+	unsetenv("YARN_CONF_DIR");
+	unsetenv("HADOOP_HOME");
+	submit_does("exit 0");
+	fixture_write("hadoop/core-site.xml", "<configuration/>", 16);
+	setenv("HADOOP_CONF_DIR", fixture_path("hadoop"), 1);
+	expect_failure("yarn", BM_ERR_NOT_FOUND, "no yarn-site.xml in it: set HADOOP_CONF_DIR");
+	yarn_site("<property><name>yarn.resourcemanager.address</name><value>127.0.0.1:1</value></property>");
+	expect_failure("yarn", BM_ERR_IO, "cannot reach YARN's ResourceManager at 127.0.0.1:1");
+	expect_failure("yarn", BM_ERR_IO, "start-yarn.sh");
+	/* Two of them, the first is gone. */
+	begin_server(pages);
+	snprintf(text, sizeof text,
+		 "<property><name>yarn.resourcemanager.ha.rm-ids</name><value>a, b</value></property>"
+		 "<property><name>yarn.resourcemanager.address.a</name><value>127.0.0.1:1</value></property>"
+		 "<property><name>yarn.resourcemanager.webapp.address.a</name><value>127.0.0.1:1</value></property>"
+		 "<property><name>yarn.resourcemanager.address.b</name><value>%s</value></property>"
+		 "<property><name>yarn.resourcemanager.webapp.address.b</name><value>%s</value></property>",
+		 server.address, server.address);
+	yarn_site(text);
+	assert_ok(engine_spark_find(&spark, &place, &oops));
+	assert_string_equal(place.reachable, server.address);
+	assert_string_equal(place.hadoop, fixture_path("hadoop"));
+	assert_true(engine_spark_ask_master(&place, &service));
+	assert_int_equal(service.workers, 2);
+	assert_int_equal(service.cores, 16);
+	assert_int_equal(service.cores_used, 3);
+	assert_int_equal(service.memory_mb, 16000);
+	/* What spark-submit is told: 12 free cores in executors of 4, as many as there is memory for; the user's words come last. */
+	snprintf(text, sizeof text, "echo \"$@\" >%s; exit 1", fixture_path("words"));
+	submit_does(text);
+	expect_failure("yarn", BM_ERR_IO, "ended without a result");
+	uint8_t *words = NULL;
+	size_t size;
+	assert_ok(base_file_read(fixture_path("words"), 10000, &words, &size, &oops));
+	assert_non_null(strstr((char *)words, "--master yarn "));
+	assert_non_null(strstr((char *)words, "spark.executor.instances=3 --conf spark.executor.cores=4 "));
+	base_free(words);
+	end_server();
+	/* Machines by name and the usual ports. */
+	yarn_site("<property><name>yarn.resourcemanager.hostname</name><value>127.0.0.1</value></property>");
+	bm_error err = {0};
+	if (engine_spark_find(&spark, &place, &err) != BM_OK)
+		assert_non_null(strstr(err.message, "127.0.0.1:8032"));
+	assert_string_equal(place.yarn[0], "http://127.0.0.1:8088");
+	unsetenv("HADOOP_CONF_DIR");
+}
+
+static void what_is_free_is_taken(void **state)
+{
+	static const struct {
+		engine_spark_service service;
+		const char *conf;
+		int executors, cores;
+	} cases[] = {
+		{{.workers = 1, .cores = 3, .memory_free_mb = 4096}, NULL, 1, 2},
+		{{.workers = 10, .cores = 480, .memory_free_mb = 1 << 20}, NULL, 119, 4},
+		{{.workers = 10, .cores = 480, .memory_free_mb = 8192}, NULL, 5, 4},
+		{{.workers = 10, .cores = 480, .memory_free_mb = 1 << 20}, "spark.executor.cores=8", 59, 8},
+		{{.workers = 2, .cores = 16, .memory_free_mb = 16384}, "spark.executor.memory=6g", 2, 4},
+		{{.workers = 2, .cores = 16, .memory_free_mb = 16384}, "spark.executor.memory=512m", 3, 4},
+		/* Nothing is free: one is asked for, and waited for. */
+		{{.workers = 2, .cores = 8, .cores_used = 8, .memory_free_mb = 0}, NULL, 1, 1},
+	};
+	int executors, cores;
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_true(engine_spark_share(&cases[i].service, cases[i].conf, &executors, &cores));
+		if (executors != cases[i].executors || cores != cases[i].cores)
+			fail_msg("case %zu: %d of %d cores", i, executors, cores);
+	}
+	assert_false(engine_spark_share(&(engine_spark_service){.cores = 3}, NULL, &executors, &cores));
+	assert_false(engine_spark_read_yarn(NULL, &(engine_spark_service){0}));
+}
+
+static void the_page_is_followed_to_yarn(void **state)
+{
+	static char there[256];
+	static struct page pages[] = {{"/api/v1/applications/app_1/stages", there},
+				      {"/proxy/redirect/app_1/api/v1/applications/app_1/stages", "[]"},
+				      {"/loop", "-> /loop"},
+				      {0}};
+	engine_spark_job job = {.application = "app_1"};
+	storage_http_options options = {.connect_timeout = 3, .idle_timeout = 5};
+	char url[128], wanted[128];
+	(void)state;
+	begin_server(pages);
+	snprintf(there, sizeof there, "-> http://%s/proxy/redirect/app_1/api/v1/applications/app_1/stages",
+		 server.address);
+	assert_ok(storage_http_open(&options, &job.http, &oops));
+	snprintf(job.ui, sizeof job.ui, "http://%s", server.address);
+	job.looked = base_now();
+	engine_spark_watch(&job);
+	snprintf(wanted, sizeof wanted, "http://%s/proxy/app_1", server.address);
+	assert_string_equal(job.ui, wanted);
+	snprintf(url, sizeof url, "http://%s/loop", server.address);
+	assert_null(engine_spark_get(job.http, url, NULL, 0));
+	storage_http_close(job.http);
+	end_server();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +423,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_job_that_fails_is_explained, setup, teardown),
 		cmocka_unit_test_setup_teardown(cancelling_ends_what_was_started, setup, teardown),
 		cmocka_unit_test_setup_teardown(masters_take_and_refuse_over_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(yarn_is_found_by_its_configuration, setup, teardown),
+		cmocka_unit_test(what_is_free_is_taken),
+		cmocka_unit_test(the_page_is_followed_to_yarn),
 		cmocka_unit_test_setup_teardown(a_submission_names_all_that_the_cluster_needs, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("engine/spark_job", tests, NULL, NULL);

@@ -101,6 +101,15 @@ static void submit_words(const engine_spark_job *job, struct words *w)
 	}
 	add(w, "--conf");
 	add(w, "spark.task.maxFailures=%d", ENGINE_SPARK_ATTEMPTS);
+	engine_spark_service service;
+	int executors, cores;
+	if (strcmp(p->master, "yarn") == 0 && engine_spark_ask_yarn(p, &service) &&
+	    engine_spark_share(&service, job->spark->conf, &executors, &cores)) {
+		add(w, "--conf");
+		add(w, "spark.executor.instances=%d", executors);
+		add(w, "--conf");
+		add(w, "spark.executor.cores=%d", cores);
+	}
 	for (const char *at = job->spark->conf, *setting; at && *at;) {
 		size_t length;
 		at = next_setting(at, &setting, &length);
@@ -123,6 +132,8 @@ static char **environment(const engine_spark_job *job, struct words *own)
 	add(own, "LC_ALL=C.UTF-8");
 	if (on_loopback(job->place.master) && !getenv("SPARK_LOCAL_IP"))
 		add(own, "SPARK_LOCAL_IP=127.0.0.1"); /* its page is for this machine only */
+	if (job->place.hadoop[0] && !getenv("HADOOP_CONF_DIR") && !getenv("YARN_CONF_DIR"))
+		add(own, "HADOOP_CONF_DIR=%s", job->place.hadoop);
 	char **all = base_calloc(count + own->count + 1, sizeof *all, "the environment", NULL);
 	if (!all)
 		return NULL;

@@ -78,6 +78,16 @@ static void failures_say_what_to_do(void **state)
 		 BM_ERR_DATA},
 		{"brainmri worker ended by signal 11 on 'a/b.jpg'", "'a/b.jpg'", BM_ERR_IO},
 		{"x\nException in thread \"main\" java.lang.Odd: strange\n", "strange", BM_ERR_IO},
+		{"When running with master 'yarn' either HADOOP_CONF_DIR or YARN_CONF_DIR must be set in the "
+		 "environment.",
+		 "set HADOOP_CONF_DIR", BM_ERR_NOT_FOUND},
+		{"Error: Could not load YARN classes. This copy of Spark", "SPARK_HOME", BM_ERR_UNSUPPORTED},
+		{"Required executor memory (9216 MB), overhead (921 MB) is above the max threshold (4096 MB)",
+		 "yarn.scheduler.maximum-allocation-mb", BM_ERR_MEMORY},
+		{"ExecutorLostFailure (executor 1 exited) Reason: Container killed by YARN for exceeding physical "
+		 "memory "
+		 "limits.",
+		 "spark.executor.memoryOverhead", BM_ERR_MEMORY},
 		{"", "ended without a result", BM_ERR_IO},
 	};
 	engine_spark spark = {.master = "spark://h:7077"};

@@ -6,18 +6,30 @@
 #include "base/threads.h"
 #include "engine/spark_job.h"
 
-enum { ANSWER_LIMIT = 8 << 20 };
+enum { ANSWER_LIMIT = 8 << 20, REDIRECTS = 4 };
 static const double POLL_SECONDS = 0.25, LOOK_SECONDS = 2, PATIENCE = 20;
 
-json_t *engine_spark_get(storage_http *http, const char *url)
+json_t *engine_spark_get(storage_http *http, const char *url, char *moved, size_t size)
 {
-	storage_http_request request = {.method = "GET", .url = url, .limit = ANSWER_LIMIT};
-	storage_http_answer answer = {0};
+	char here[512];
 	json_t *json = NULL;
-	if (storage_http_do(http, &request, &answer, NULL) == BM_OK && answer.end == HTTP_ANSWERED &&
-	    answer.code == 200 && answer.body)
-		json = json_loadb((const char *)answer.body, answer.size, 0, NULL);
-	storage_http_answer_free(&answer);
+	bool again = true;
+	snprintf(here, sizeof here, "%s", url);
+	if (moved)
+		moved[0] = '\0';
+	for (int i = 0; i < REDIRECTS && again; i++) {
+		storage_http_request request = {.method = "GET", .url = here, .limit = ANSWER_LIMIT};
+		storage_http_answer answer = {0};
+		bool answered = storage_http_do(http, &request, &answer, NULL) == BM_OK && answer.end == HTTP_ANSWERED;
+		if (answered && answer.code == 200 && answer.body)
+			json = json_loadb((const char *)answer.body, answer.size, 0, NULL);
+		again = answered && answer.code / 100 == 3 && answer.location && strlen(answer.location) < sizeof here;
+		if (again)
+			snprintf(here, sizeof here, "%s", answer.location);
+		storage_http_answer_free(&answer);
+	}
+	if (json && moved && strcmp(here, url) != 0)
+		snprintf(moved, size, "%s", here);
 	return json;
 }
 
@@ -89,11 +101,13 @@ bool engine_spark_ask_master(const engine_spark_place *place, engine_spark_servi
 	const char *port = getenv("SPARK_MASTER_WEBUI_PORT"), *colon = strrchr(place->reachable, ':');
 	storage_http *http = NULL;
 	storage_http_options options = {.connect_timeout = 2, .idle_timeout = 5};
+	if (strcmp(place->master, "yarn") == 0)
+		return engine_spark_ask_yarn(place, service);
 	if (!colon || place->rest[0] || storage_http_open(&options, &http, NULL) != BM_OK)
 		return false;
 	snprintf(url, sizeof url, "http://%.*s:%.5s/json/", (int)(colon - place->reachable), place->reachable,
 		 port && port[0] ? port : "8080");
-	json_t *json = engine_spark_get(http, url);
+	json_t *json = engine_spark_get(http, url, NULL, 0);
 	bool known = engine_spark_read_master(json, place->reachable, service);
 	json_decref(json);
 	storage_http_close(http);
@@ -172,14 +186,32 @@ static void look_for_start(engine_spark_job *job)
 	json_decref(json);
 }
 
+/* What Spark's page of the job has at `path`. YARN sends those who read it on to its own page, which shows it still when the job
+ * has ended. */
+static json_t *get_of_job(engine_spark_job *job, const char *path)
+{
+	char url[320], moved[512], tail[160];
+	snprintf(tail, sizeof tail, "/api/v1/applications/%s/%s", job->application, path);
+	snprintf(url, sizeof url, "%s%s", job->ui, tail);
+	json_t *json = engine_spark_get(job->http, url, moved, sizeof moved);
+	size_t length = strlen(moved), end = strlen(tail);
+	if (length <= end || strcmp(moved + length - end, tail) != 0)
+		return json;
+	moved[length - end] = '\0';
+	/* By this word the page of Spark only tells that it sent someone there. */
+	char *word = strstr(moved, "/proxy/redirect/");
+	if (word)
+		memmove(word + 6, word + 15, strlen(word + 15) + 1);
+	snprintf(job->ui, sizeof job->ui, "%.159s", moved);
+	return json;
+}
+
 /* Nothing runs, because the cluster has nothing free: Spark itself would wait in silence. */
 static void look_for_executors(engine_spark_job *job)
 {
-	char url[320];
 	if (job->waiting_said || base_now() - job->begun < PATIENCE)
 		return;
-	snprintf(url, sizeof url, "%s/api/v1/applications/%s/allexecutors", job->ui, job->application);
-	json_t *json = engine_spark_get(job->http, url);
+	json_t *json = get_of_job(job, "allexecutors");
 	if (engine_spark_read_executors(json) == 0) {
 		base_warning(
 			job->observer,
@@ -193,7 +225,7 @@ static void look_for_executors(engine_spark_job *job)
 
 void engine_spark_watch(engine_spark_job *job)
 {
-	char url[320], detail[96];
+	char detail[96];
 	double now = base_now();
 	engine_spark_progress p = {0};
 	if (now - job->polled < POLL_SECONDS)
@@ -205,8 +237,7 @@ void engine_spark_watch(engine_spark_job *job)
 	}
 	if (!job->ui[0])
 		return;
-	snprintf(url, sizeof url, "%s/api/v1/applications/%s/stages", job->ui, job->application);
-	json_t *stages = engine_spark_get(job->http, url);
+	json_t *stages = get_of_job(job, "stages");
 	bool known = engine_spark_read_stages(stages, &p);
 	json_decref(stages);
 	if (known) {

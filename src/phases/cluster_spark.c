@@ -33,14 +33,22 @@ bm_status phase_cluster_spark(phase_context *c, base_text *text, bm_error *err)
 	else
 		base_text_add(text, "✓ Submitted by: %s\n✓ Java: %s\n", place.submit, place.java);
 	base_text_add(text, "✓ Worker program: %s\n", place.worker);
+	bool yarn = strcmp(place.master, "yarn") == 0;
 	if (place.reachable[0])
-		base_text_add(text, "✓ Spark master reachable at %s\n", place.reachable);
+		base_text_add(text, "✓ %s reachable at %s\n", yarn ? "YARN ResourceManager" : "Spark master",
+			      place.reachable);
 	if (engine_spark_ask_master(&place, &service)) {
-		base_text_add(text, "✓ Live Spark workers: %d (%d cores, %d in use; %lld MB of memory)\n",
-			      service.workers, service.cores, service.cores_used, service.memory_mb);
+		base_text_add(text, "✓ Live %s: %d (%d cores, %d in use; %lld MB of memory)\n",
+			      yarn ? "YARN nodes" : "Spark workers", service.workers, service.cores, service.cores_used,
+			      service.memory_mb);
 		phase_put_int(c, NULL, "spark_workers", service.workers);
 		phase_put_int(c, NULL, "spark_cores", service.cores);
-		if (service.workers == 0)
+		if (service.workers == 0 && yarn)
+			base_warning(&c->observer,
+				     "no NodeManager is registered at the ResourceManager %s; start one: yarn --daemon "
+				     "start nodemanager",
+				     place.reachable);
+		else if (service.workers == 0)
 			base_warning(&c->observer,
 				     "no worker is registered at the Spark master %s; start one: "
 				     "$SPARK_HOME/sbin/start-worker.sh %s",

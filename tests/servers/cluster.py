@@ -21,6 +21,7 @@ import fetch
 import keeper
 
 HOST = "127.0.0.1"
+YARN = ("resourcemanager", "nodemanager")
 PATIENCE = 300  # seconds: a daemon is up within 10 s on an idle machine, but this may be a very busy one
 UNAVAILABLE = 77  # the exit code by which test runners know "skipped"
 
@@ -133,17 +134,18 @@ class Cluster:
         for setting in options.set:
             name, _, value = setting.partition("=")
             (core if name.startswith(("fs.", "hadoop.")) else hdfs)[name] = value
-        for name, settings in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
-            lines = [f"  <property><name>{escape(key)}</name><value>{escape(str(value))}</value></property>" for key, value in settings.items()]
-            text = '<?xml version="1.0"?>\n<configuration>\n' + "\n".join(lines) + "\n</configuration>\n"
-            (self.conf / name).write_text(text, encoding="utf-8")
+        self.write_site("core-site.xml", core)
+        self.write_site("hdfs-site.xml", hdfs)
         (self.conf / "log4j.properties").write_text(
             "hadoop.root.logger=WARN,console\nlog4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR\nlog4j.rootLogger=${hadoop.root.logger}\n"
             "log4j.appender.console=org.apache.log4j.ConsoleAppender\nlog4j.appender.console.target=System.err\n"
             "log4j.appender.console.layout=org.apache.log4j.PatternLayout\n"
             "log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n\n", encoding="utf-8")
         (self.conf / "spark-defaults.conf").write_text(
-            f"spark.driver.host {HOST}\nspark.driver.bindAddress {HOST}\nspark.eventLog.enabled false\n", encoding="utf-8")
+            f"spark.driver.host {HOST}\nspark.driver.bindAddress {HOST}\nspark.eventLog.enabled false\n"
+            # On YARN: no upload of Spark itself for each job, and its processes are as small as the others.
+            f"spark.yarn.jars local:{spark}/jars/*\nspark.yarn.am.memory 256m\nspark.yarn.appMasterEnv.SPARK_LOCAL_IP {HOST}\n"
+            f"spark.executorEnv.SPARK_LOCAL_IP {HOST}\n", encoding="utf-8")
 
         environment = {
             "CLUSTER_DIR": str(self.folder), "CLUSTER_USER": user, "JAVA_HOME": java,
@@ -185,6 +187,69 @@ class Cluster:
         environment["PATH"] = ":".join(path + [os.environ.get("PATH", "/usr/bin:/bin")])
         state = {"environment": environment, "daemons": daemons, "datanodes": options.datanodes, "workers": options.workers, "owner": options.owner}
         (self.folder / "cluster.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+    def write_site(self, name, settings):
+        lines = [f"  <property><name>{escape(key)}</name><value>{escape(str(value))}</value></property>" for key, value in settings.items()]
+        text = '<?xml version="1.0"?>\n<configuration>\n' + "\n".join(lines) + "\n</configuration>\n"
+        (self.conf / name).write_text(text, encoding="utf-8")
+
+    def configure_yarn(self):
+        """Adds a ResourceManager and a NodeManager of three cores to a cluster that was configured."""
+        state = self.state
+        ports = iter(free_ports(9))
+
+        def address():
+            return f"{HOST}:{next(ports)}"
+        web = address()
+        self.write_site("yarn-site.xml", {
+            "yarn.resourcemanager.hostname": HOST, "yarn.resourcemanager.address": address(), "yarn.resourcemanager.scheduler.address": address(),
+            "yarn.resourcemanager.resource-tracker.address": address(), "yarn.resourcemanager.admin.address": address(),
+            "yarn.resourcemanager.webapp.address": web,
+            "yarn.nodemanager.hostname": HOST, "yarn.nodemanager.address": address(), "yarn.nodemanager.localizer.address": address(),
+            "yarn.nodemanager.webapp.address": address(),
+            "yarn.nodemanager.local-dirs": str(self.folder / "yarn" / "local"), "yarn.nodemanager.log-dirs": str(self.folder / "yarn" / "logs"),
+            "yarn.nodemanager.resource.memory-mb": 4096, "yarn.nodemanager.resource.cpu-vcores": 3, "yarn.scheduler.minimum-allocation-mb": 128,
+            "yarn.nodemanager.vmem-check-enabled": "false",  # Java asks for far more than it uses
+            "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 100,
+            "yarn.resourcemanager.am.max-attempts": 1,
+        })
+        self.write_site("capacity-scheduler.xml", {
+            "yarn.scheduler.capacity.root.queues": "default", "yarn.scheduler.capacity.root.default.capacity": 100,
+            "yarn.scheduler.capacity.maximum-am-resource-percent": 0.5,
+            # Cores count, not only memory.
+            "yarn.scheduler.capacity.resource-calculator": "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
+        })
+        script = str(pathlib.Path(state["environment"]["HADOOP_HOME"]) / "bin" / "yarn")
+        for name in YARN:
+            state["daemons"][name] = {"command": [script, name], "environment": state["daemons"]["namenode"]["environment"]}
+        state["environment"]["CLUSTER_YARN_UI"] = web
+        (self.folder / "cluster.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+    def yarn(self, path):
+        """Of the ResourceManager's REST service."""
+        return get_json(f"http://{self.state['environment']['CLUSTER_YARN_UI']}/ws/v1/cluster/{path}")
+
+    def wait_yarn(self, nodes=1, seconds=PATIENCE):
+        names = [name for name in YARN if self.pid(name)]
+        self.wait("YARN is not ready", lambda: self.yarn("metrics")["clusterMetrics"]["activeNodes"] >= nodes, names, seconds)
+
+    def start_yarn(self):
+        """Beside an HDFS that runs."""
+        for attempt in range(3):
+            try:
+                if YARN[0] not in self.state["daemons"]:
+                    self.configure_yarn()
+                for name in YARN:
+                    if not self.pid(name):
+                        self.launch(name)
+                self.wait_yarn()
+                self.write_env()
+                return
+            except PortTaken:
+                self.stop(YARN)
+                if attempt == 2:
+                    raise
+                self.configure_yarn()
 
     def launch(self, name):
         """Starts one daemon, and returns before it is ready."""
@@ -302,6 +367,8 @@ class Cluster:
                     self.wait_spark()
                 if not options.no_home:
                     self.webhdfs("MKDIRS", f"/user/{self.state['environment']['CLUSTER_USER']}", "PUT")
+                if options.yarn:
+                    self.start_yarn()
                 self.write_env()
                 return
             except PortTaken:
@@ -372,6 +439,7 @@ def options_parser():
     start.add_argument("--workers", type=int, default=1, help="Spark workers; 0: no Spark")
     start.add_argument("--cores", type=int, default=2, help="of each worker")
     start.add_argument("--memory", default="2g", help="of each worker")
+    start.add_argument("--yarn", action="store_true", help="a YARN ResourceManager and NodeManager")
     start.add_argument("--standby", action="store_true", help="a second NameNode, on standby")
     start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of core-site.xml or hdfs-site.xml")
     start.add_argument("--spark-home", default=os.environ.get("BRAINMRI_CLUSTER_SPARK_HOME"), help="another Spark than the one from Maven Central")
@@ -383,7 +451,7 @@ def options_parser():
     one = commands.add_parser("daemon", help="act on one daemon")
     one.add_argument("folder", metavar="DIR")
     one.add_argument("action", choices=("kill", "stop", "start", "freeze", "thaw"))
-    one.add_argument("name", help="namenode, datanode-1, master, worker-1, ...")
+    one.add_argument("name", help="namenode, datanode-1, master, worker-1, resourcemanager, ...")
     commands.add_parser("fetch", help="only fetch the programs")
     commands.add_parser("check", help=f"exit code {UNAVAILABLE} and the reason when Java or Maven is missing")
     return parser
@@ -412,6 +480,8 @@ def show(cluster):
     print(f"HDFS         {environment['CLUSTER_HDFS']}  page http://{environment['CLUSTER_WEBHDFS']}/")
     if "SPARK_MASTER" in environment:
         print(f"Spark        {environment['SPARK_MASTER']}  page http://{environment['SPARK_MASTER_UI']}/")
+    if "CLUSTER_YARN_UI" in environment:
+        print(f"YARN         page http://{environment['CLUSTER_YARN_UI']}/")
 
 
 def main():
