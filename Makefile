@@ -92,7 +92,7 @@ clean:
 
 help:
 	@echo "make               build the program: $(program)"
-	@echo "make spark       the jar that --master needs, with Maven"
+	@echo "make spark         the jar that --master needs, with Maven"
 	@echo "make run           generate a data set, train and evaluate a ResNet-50 on it: $(RUN)/report.html"
 	@echo "make test          unit tests and golden command lines"
 	@echo "make test-keras    parity with Keras"
@@ -105,8 +105,8 @@ help:
 	@echo "make format        put the sources into the project's format"
 	@echo "make install       into PREFIX (default /usr/local)"
 	@echo "make test-browser  the report and the live page in Chromium"
-	@echo "make test-tensorboard  --tensorboard, read by TensorBoard"
-	@echo "make deb         Debian packages: $(BUILD)/deb"
-	@echo "make test-deb    installs and uses them in a clean tree (root, network)"
+	@echo "make test-tensorboard --tensorboard, read by TensorBoard"
+	@echo "make deb           Debian packages: $(BUILD)/deb"
+	@echo "make test-deb      installs and uses them in a clean tree (root, network)"
 	@echo "make clean         remove what was built; runs/ is kept"
 	@echo "Each installs the Debian packages that are missing first (scripts/packages.txt)."
