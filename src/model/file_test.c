@@ -13,36 +13,19 @@
 #include "model/archive.h"
 #include "model/model.h"
 #include "model/source.h"
+#include "model/test_files.h"
 
 static const char *const classes[] = {"glioma", "meningioma", "no tumor, \"clean\"", "pituitär"};
 static const model_options small = {
 	.width = .125, .image_size = 64, .channels = 1, .head = MODEL_HEAD_GUIDE, .classes = 4};
 
-static char folder[] = "/tmp/brainmri-file-test-XXXXXX";
-static char path_a[64], path_b[64];
+static const char path_a[] = "a.keras", path_b[] = "b.keras";
 
-static int make_folder(void **state)
+static int leave(void **state)
 {
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path_a, sizeof(path_a), "%s/a.keras", folder);
-	snprintf(path_b, sizeof(path_b), "%s/b.keras", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
 	unlink(path_a);
 	unlink(path_b);
-	return rmdir(folder); /* fails when a temporary file was left */
-}
-
-static void check(bm_status status, const bm_error *err)
-{
-	if (status != BM_OK)
-		fail_msg("%s", err->message);
+	return test_files_leave(state);
 }
 
 static void make_and_save(const model_options *options, model *m, const char *path)
@@ -393,5 +376,5 @@ int main(void)
 		cmocka_unit_test(failing_allocations),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, test_files_enter, leave);
 }

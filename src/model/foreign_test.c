@@ -18,6 +18,7 @@
 #include "model/hdf5_file.h"
 #include "model/model.h"
 #include "model/safetensors.h"
+#include "model/test_files.h"
 #include "model/test_hdf5.h"
 #include "model/test_sanitizers.h"
 
@@ -25,29 +26,12 @@ static const char *const classes[] = {"a", "b"};
 static const model_options tiny = {
 	.width = .125, .image_size = 32, .channels = 3, .head = MODEL_HEAD_LINEAR, .classes = 2};
 
-static char folder[] = "/tmp/brainmri-foreign-test-XXXXXX";
-static char path[64];
-
-static void check(bm_status status, const bm_error *err)
-{
-	if (status != BM_OK)
-		fail_msg("%s", err->message);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/file", folder);
-	return 0;
-}
+static const char path[] = "file";
 
 static int tear_down(void **state)
 {
-	(void)state;
 	unlink(path);
-	return rmdir(folder);
+	return test_files_leave(state);
 }
 
 static void put(const void *bytes, size_t size)
@@ -419,7 +403,7 @@ static void neither_fish_nor_flesh(void **state)
 		assert_false(head);
 		model_free(&m);
 	}
-	assert_int_equal(model_peek(folder, &options, &err), BM_ERR_NOT_FOUND);
+	assert_int_equal(model_peek(".", &options, &err), BM_ERR_NOT_FOUND);
 	assert_int_equal(model_peek("/no/such/file", &options, &err), BM_ERR_NOT_FOUND);
 }
 
@@ -432,5 +416,5 @@ int main(void)
 		cmocka_unit_test(a_bomb_is_not_unpacked),      cmocka_unit_test(neither_fish_nor_flesh),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, test_files_enter, tear_down);
 }

@@ -16,6 +16,7 @@
 #include "model/model.h"
 #include "model/safetensors.h"
 #include "model/shipped.h"
+#include "model/test_files.h"
 
 enum { HALVES = 0x7c00 }; /* the finite ones that are not negative: their order is that of their bits */
 
@@ -26,29 +27,12 @@ static const model_options tiny = {.width = .125,
 				   .head = MODEL_HEAD_LINEAR,
 				   .classes = 3,
 				   .variant = MODEL_COMPACT};
-static char folder[] = "/tmp/brainmri-half-test-XXXXXX";
-static char path[64];
-
-static int set_up(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/m.safetensors", folder);
-	return 0;
-}
+static const char path[] = "m.safetensors";
 
 static int tear_down(void **state)
 {
-	(void)state;
 	unlink(path);
-	return rmdir(folder); /* fails when a temporary file was left */
-}
-
-static void check(bm_status status, const bm_error *err)
-{
-	if (status != BM_OK)
-		fail_msg("%s", err->message);
+	return test_files_leave(state);
 }
 
 /* Every half as the reader reads it. */
@@ -251,5 +235,5 @@ int main(void)
 		cmocka_unit_test(what_ships_is_whole),
 	};
 
-	return cmocka_run_group_tests_name("model/half", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("model/half", tests, test_files_enter, tear_down);
 }

@@ -16,6 +16,7 @@
 #include "model/archive.h"
 #include "model/hdf5_file.h"
 #include "model/model.h"
+#include "model/test_files.h"
 #include "model/test_hdf5.h"
 #include "model/test_sanitizers.h"
 
@@ -23,25 +24,16 @@ static const char *const classes[] = {"a", "b"};
 static const model_options tiny = {
 	.width = .125, .image_size = 32, .channels = 1, .head = MODEL_HEAD_LINEAR, .classes = 2};
 
-static char folder[] = "/tmp/brainmri-hostile-test-XXXXXX";
-static char path[64];
+static const char path[] = "m.keras";
 static uint8_t *good; /* a whole .keras file */
 static size_t good_size;
-
-static void check(bm_status status, const bm_error *err)
-{
-	if (status != BM_OK)
-		fail_msg("%s", err->message);
-}
 
 static int set_up(void **state)
 {
 	model m;
 
-	(void)state;
-	if (!mkdtemp(folder))
+	if (test_files_enter(state) != 0)
 		return -1;
-	snprintf(path, sizeof(path), "%s/m.keras", folder);
 	if (model_create(&tiny, classes, false, 1, &m, NULL) != BM_OK || model_save(&m, path, NULL) != BM_OK)
 		return -1;
 	model_free(&m);
@@ -50,10 +42,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	base_free(good);
 	unlink(path);
-	return rmdir(folder);
+	return test_files_leave(state);
 }
 
 static void put(const void *bytes, size_t size)

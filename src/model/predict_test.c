@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/predict.h"
+#include "model/test_files.h"
 
 #define SIDE 48
 #define COUNT 7
@@ -19,12 +20,6 @@ static const char *const classes[] = {"a", "b", "c"};
 static model m;
 static uint8_t pixels[COUNT * SIDE * SIDE];
 static const data_pack pack = {.count = COUNT, .side = SIDE, .images = pixels};
-
-static void check(bm_status status, const bm_error *err)
-{
-	if (status != BM_OK)
-		fail_msg("%s", err->message);
-}
 
 static int set_up(void **state)
 {
