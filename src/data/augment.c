@@ -6,6 +6,8 @@
 #include "base/clones.h"
 #include "base/memory.h"
 
+enum { CURVE = 64 }; /* pieces of a gamma curve */
+
 bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 {
 	size_t side = (size_t)size + 2;
@@ -29,7 +31,8 @@ void data_scratch_free(data_scratch *scratch)
 
 bool data_augmentation_is_none(const data_augmentation *a)
 {
-	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 && a->contrast == 0;
+	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 &&
+	       a->contrast == 0 && a->stretch == 0 && a->gamma == 0 && a->erase == 0;
 }
 
 BASE_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
@@ -153,6 +156,40 @@ BASE_CLONES static void triple(const float *restrict row, size_t count, float *r
 	}
 }
 
+/* x to the power of gamma in [0, 1], by a table: powf of each pixel would cost more than all else. */
+static void make_curve(float gamma, float *curve)
+{
+	for (int i = 0; i <= CURVE; i++)
+		curve[i] = powf((float)i / CURVE, gamma);
+	curve[CURVE + 1] = 1;
+}
+
+BASE_CLONES static void bend(float *restrict row, size_t count, const float *restrict curve)
+{
+	for (size_t i = 0; i < count; i++) {
+		float at = row[i] * CURVE;
+		int below = (int)at;
+		row[i] = curve[below] + (curve[below + 1] - curve[below]) * (at - (float)below);
+	}
+}
+
+struct box {
+	int left, top, right, bottom;
+};
+
+/* Random erasing (Zhong et al. 2020). */
+static struct box draw_box(base_random *random, float most, int size)
+{
+	bool any = base_random_u32(random) & 1;
+	int width = (int)(base_random_uniform(random) * most * (float)size),
+	    height = (int)(base_random_uniform(random) * most * (float)size);
+	int left = (int)(base_random_uniform(random) * (float)(size - width)),
+	    top = (int)(base_random_uniform(random) * (float)(size - height));
+	if (!any)
+		width = height = 0;
+	return (struct box){left, top, left + width, top + height};
+}
+
 void data_augment(const uint8_t *pixels, int size, int channels, const data_augmentation *a, base_random *random,
 		  data_scratch *scratch, float *out)
 {
@@ -164,21 +201,27 @@ void data_augment(const uint8_t *pixels, int size, int channels, const data_augm
 	float zoom = 1 + base_random_range(random, -1, 1) * a->zoom;
 	float brightness = base_random_range(random, -1, 1) * a->brightness,
 	      contrast = 1 + base_random_range(random, -1, 1) * a->contrast;
+	float stretch = 1 + base_random_range(random, -1, 1) * a->stretch;
+	float gamma = expf(base_random_range(random, -1, 1) * a->gamma);
+	struct box erased = draw_box(random, a->erase, size);
 	size_t n = (size_t)size, count = n * n;
 	flip = flip && a->flip;
 	/* Contrast about the image's mean, as Keras' RandomContrast. */
 	float mean = contrast != 1 ? (float)((double)sum_pixels(pixels, count) / (255.0 * (double)count)) : 0;
 	struct warp w = {.scale = contrast / 255.0f, .offset = mean * (1 - contrast) + brightness};
 	float mirror = flip ? -1.0f : 1.0f, centre = (float)(size - 1) / 2;
-	/* The inverse of: mirror, turn by `angle` and grow by `zoom` about the centre, then move. */
+	/* The inverse of: mirror, widen by `stretch`, turn by `angle` and grow by `zoom` about the centre, then move. */
 	float cosine = cosf(angle) / zoom, sine = sinf(angle) / zoom;
-	w.a = mirror * cosine;
-	w.b = mirror * sine;
+	w.a = mirror * cosine / stretch;
+	w.b = mirror * sine / stretch;
 	w.d = -sine;
 	w.e = cosine;
 	w.c = centre - w.a * (centre + shift_x) - w.b * (centre + shift_y);
 	w.f = centre - w.d * (centre + shift_x) - w.e * (centre + shift_y);
-	bool still = !flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0;
+	float curve[CURVE + 2];
+	if (gamma != 1)
+		make_curve(gamma, curve);
+	bool still = !flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->stretch == 0;
 	if (!still)
 		build_quads(pixels, size, scratch->quads);
 	for (size_t y = 0; y < n; y++) {
@@ -187,6 +230,10 @@ void data_augment(const uint8_t *pixels, int size, int channels, const data_augm
 			adjust(pixels + y * n, n, w.scale, w.offset, row);
 		else
 			warp_row(scratch->quads, size, &w, (int)y, row);
+		if (gamma != 1)
+			bend(row, n, curve);
+		if ((int)y >= erased.top && (int)y < erased.bottom)
+			memset(row + erased.left, 0, (size_t)(erased.right - erased.left) * sizeof *row);
 		if (channels == 3)
 			triple(row, n, out + y * n * 3);
 	}

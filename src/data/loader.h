@@ -13,6 +13,9 @@ typedef struct data_augmentation {
 	float zoom;	  /* fraction, +- */
 	float brightness; /* added to [0,1], +- */
 	float contrast;	  /* factor 1 +- */
+	float stretch;	  /* width against height: factor 1 +- */
+	float gamma;	  /* exponent exp(+-) of the grey levels */
+	float erase;	  /* a rectangle of up to this fraction of the side is blacked out, half the time */
 } data_augmentation;
 
 typedef struct data_loader_options {

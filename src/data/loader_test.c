@@ -240,15 +240,21 @@ static void epochs_one_after_another(void **state)
 
 static void within_range_and_changed(void **state)
 {
-	data_loader_options options = {
-		.batch = 8,
-		.image_size = SIDE,
-		.channels = 1,
-		.shuffle = true,
-		.seed = 1,
-		.threads = 2,
-		.augmentation = {
-			.flip = true, .rotation = 180, .shift = 1, .zoom = 0.9f, .brightness = 1, .contrast = 1}};
+	data_loader_options options = {.batch = 8,
+				       .image_size = SIDE,
+				       .channels = 1,
+				       .shuffle = true,
+				       .seed = 1,
+				       .threads = 2,
+				       .augmentation = {.flip = true,
+							.rotation = 180,
+							.shift = 1,
+							.zoom = 0.9f,
+							.brightness = 1,
+							.contrast = 1,
+							.stretch = 0.9f,
+							.gamma = 2,
+							.erase = 0.9f}};
 	struct epoch epoch;
 	(void)state;
 	for (uint64_t number = 0; number < 10; number++) {
@@ -388,6 +394,57 @@ static void brightness_and_contrast(void **state)
 	assert_true(least >= -0.1001f && least < -0.07f && most <= 0.1001f && most > 0.07f);
 }
 
+static void stretched_bent_and_erased(void **state)
+{
+	static uint8_t pixels[SIDE * SIDE];
+	static float out[SIDE * SIDE];
+	const double centre = (SIDE - 1) / 2.0;
+	double x, y, mass, least = 9, most = -9, darkest = 9, brightest = -9;
+	int erased = 0;
+	(void)state;
+	for (uint64_t stream = 0; stream < 200; stream++) {
+		/* To the side only. */
+		dot(pixels, 44, 40);
+		augment(&(data_augmentation){.stretch = 0.2f}, stream, pixels, out);
+		find_dot(out, &x, &y, &mass);
+		assert_float_equal(y, 40, 0.05);
+		const double stretch = (x - centre) / (44 - centre);
+		assert_true(stretch > 0.79 && stretch < 1.21);
+		least = stretch < least ? stretch : least;
+		most = stretch > most ? stretch : most;
+		/* Black and white stay; a grey one is bent by one power for all pixels. */
+		memset(pixels, 64, sizeof pixels);
+		pixels[0] = 0;
+		pixels[1] = 255;
+		augment(&(data_augmentation){.gamma = 0.5f}, stream, pixels, out);
+		assert_true(out[0] == 0 && fabsf(out[1] - 1) < 1e-6f && out[2] == out[SIDE * SIDE - 1]);
+		const double gamma = log((double)out[2]) / log(64 / 255.0);
+		assert_true(gamma > exp(-0.51) && gamma < exp(0.51));
+		darkest = gamma < darkest ? gamma : darkest;
+		brightest = gamma > brightest ? gamma : brightest;
+		/* One rectangle at most, no larger than half a side. */
+		memset(pixels, 255, sizeof pixels);
+		augment(&(data_augmentation){.erase = 0.5f}, stream, pixels, out);
+		int left = SIDE, top = SIDE, right = -1, bottom = -1, black = 0;
+		for (int i = 0; i < SIDE * SIDE; i++) {
+			if (out[i] != 0)
+				continue;
+			black++;
+			left = i % SIDE < left ? i % SIDE : left;
+			right = i % SIDE > right ? i % SIDE : right;
+			top = i / SIDE < top ? i / SIDE : top;
+			bottom = i / SIDE;
+		}
+		if (!black)
+			continue;
+		erased++;
+		assert_int_equal(black, (right - left + 1) * (bottom - top + 1));
+		assert_true(right - left < SIDE / 2 && bottom - top < SIDE / 2);
+	}
+	assert_true(least < 0.85 && most > 1.15 && darkest < 0.7 && brightest > 1.4);
+	assert_in_range(erased, 65, 130);
+}
+
 static void refused(void **state)
 {
 	const data_loader_options good = {.batch = 4, .image_size = SIDE, .channels = 1, .threads = 1};
@@ -398,8 +455,8 @@ static void refused(void **state)
 	(void)state;
 	assert_int_equal(data_loader_create(&pack, all, 0, &good, &loader, &err), BM_ERR_DATA);
 	assert_int_equal(data_loader_create(&pack, outside, 2, &good, &loader, &err), BM_ERR_DATA);
-	data_loader_options bad[8];
-	for (int i = 0; i < 8; i++)
+	data_loader_options bad[11];
+	for (int i = 0; i < 11; i++)
 		bad[i] = good;
 	bad[0].batch = 0;
 	bad[1].image_size = 7;
@@ -409,7 +466,10 @@ static void refused(void **state)
 	bad[5].ahead = -1;
 	bad[6].augmentation.zoom = 1;
 	bad[7].augmentation.rotation = NAN;
-	for (int i = 0; i < 8; i++) {
+	bad[8].augmentation.stretch = 1;
+	bad[9].augmentation.gamma = -1;
+	bad[10].augmentation.erase = 1;
+	for (int i = 0; i < 11; i++) {
 		assert_int_equal(data_loader_create(&pack, all, IMAGES, &bad[i], &loader, &err), BM_ERR_USAGE);
 		assert_null(loader);
 	}
@@ -441,12 +501,19 @@ static void memory_runs_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_image_once_in_order), cmocka_unit_test(three_equal_channels_of_another_size),
-		cmocka_unit_test(shuffled_and_filled_up),   cmocka_unit_test(same_bytes_with_any_number_of_threads),
-		cmocka_unit_test(begun_in_the_middle),	    cmocka_unit_test(epochs_one_after_another),
-		cmocka_unit_test(within_range_and_changed), cmocka_unit_test(nothing_changes_nothing),
-		cmocka_unit_test(flipped_half_the_time),    cmocka_unit_test(geometry),
-		cmocka_unit_test(brightness_and_contrast),  cmocka_unit_test(refused),
+		cmocka_unit_test(each_image_once_in_order),
+		cmocka_unit_test(three_equal_channels_of_another_size),
+		cmocka_unit_test(shuffled_and_filled_up),
+		cmocka_unit_test(same_bytes_with_any_number_of_threads),
+		cmocka_unit_test(begun_in_the_middle),
+		cmocka_unit_test(epochs_one_after_another),
+		cmocka_unit_test(within_range_and_changed),
+		cmocka_unit_test(nothing_changes_nothing),
+		cmocka_unit_test(flipped_half_the_time),
+		cmocka_unit_test(geometry),
+		cmocka_unit_test(brightness_and_contrast),
+		cmocka_unit_test(stretched_bent_and_erased),
+		cmocka_unit_test(refused),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests_name("data/loader", tests, setup, teardown);

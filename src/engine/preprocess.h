@@ -30,7 +30,7 @@ typedef struct engine_stats {
 	engine_spark_stats spark;
 } engine_stats;
 
-/* One file's bytes to one pack image: decoded (reduced DCT scale when enough), resized to side x side.
+/* One file's bytes to one pack image: decoded (reduced DCT scale when enough), its foreground kept, resized to side x side.
  * out: [side][side]. What every engine's worker runs. */
 bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint8_t *out, bm_error *err);
 /* The same for a listed file as it was read: it must still have the hash of the listing. *damaged: the failure is the

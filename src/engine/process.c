@@ -5,8 +5,10 @@ bm_status engine_preprocess_bytes(const void *bytes, size_t size, int side, uint
 {
 	image decoded = {0}, packed = {.width = side, .height = side, .channels = 1, .pixels = out};
 	bm_status status = image_decode(bytes, size, 1, side, side, &decoded, err);
-	if (status == BM_OK)
+	if (status == BM_OK) {
+		image_keep_foreground(&decoded);
 		status = image_resize(&decoded, &packed, err);
+	}
 	image_free(&decoded);
 	return status;
 }

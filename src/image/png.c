@@ -135,36 +135,63 @@ static void convert(const uint8_t *from, int have, uint8_t *to, int want, int wi
 	}
 }
 
+/* Rows of 16-bit samples to 8 bits, in place. A scanner's 10 or 12 bits often come in files of 16: what counts are the bits that the brightest
+ * sample of the picture uses. */
+static void narrow(uint8_t *rows, size_t samples, int have)
+{
+	const int colours = have - (have + 1) % 2; /* the last of two or four channels is alpha: all its bits count */
+	unsigned most = 0;
+	int shift = 0;
+	for (size_t i = 0; i < samples; i++) {
+		const unsigned value = (unsigned)rows[2 * i] << 8 | rows[2 * i + 1];
+		if ((int)(i % (size_t)have) < colours && value > most)
+			most = value;
+	}
+	while (most >> shift > 255)
+		shift++;
+	for (size_t i = 0; i < samples; i++) {
+		const unsigned value = (unsigned)rows[2 * i] << 8 | rows[2 * i + 1];
+		rows[i] = (uint8_t)(value >> ((int)(i % (size_t)have) < colours ? shift : 8));
+	}
+}
+
 static void read_pixels(reader *r)
 {
 	png_set_expand(r->f.png); /* palettes to RGB, 1, 2, 4 bits to 8, a transparent colour to alpha */
-	png_set_strip_16(r->f.png);
 	int passes = png_set_interlace_handling(r->f.png);
 	png_read_update_info(r->f.png, r->f.head);
 	int have = png_get_channels(r->f.png, r->f.head);
+	int bytes = png_get_bit_depth(r->f.png, r->f.head) / 8; /* a sample */
 	size_t stride = png_get_rowbytes(r->f.png, r->f.head);
 	r->out->width = (int)png_get_image_width(r->f.png, r->f.head);
 	r->out->height = (int)png_get_image_height(r->f.png, r->f.head);
 	r->out->channels = r->channels;
-	if (have < 1 || have > 4 || png_get_bit_depth(r->f.png, r->f.head) != 8 ||
-	    stride != (size_t)have * (size_t)r->out->width)
+	if (have < 1 || have > 4 || bytes < 1 || bytes > 2 ||
+	    stride != (size_t)have * (size_t)r->out->width * (size_t)bytes)
 		give_up(r, base_fail(r->f.err, BM_ERR_INTERNAL, "libpng gives %d channels of %d bits", have,
 				     png_get_bit_depth(r->f.png, r->f.head)));
 	bm_status status = image_allocate(r->out, r->f.err);
 	if (status != BM_OK)
 		give_up(r, status);
-	r->rows = base_malloc(passes > 1 ? (size_t)r->out->height : 1, stride, "the rows of a PNG", r->f.err);
+	/* An interlaced picture comes in several passes over all rows, and of 16 bits the brightest sample must be known first. */
+	const bool whole = passes > 1 || bytes > 1;
+	r->rows = base_malloc(whole ? (size_t)r->out->height : 1, stride, "the rows of a PNG", r->f.err);
 	if (!r->rows)
 		give_up(r, BM_ERR_MEMORY);
 	size_t step = (size_t)r->out->width * (size_t)r->channels;
 	for (int pass = 0; pass < passes; pass++) {
 		for (size_t y = 0; y < (size_t)r->out->height; y++) {
-			uint8_t *row = r->rows + (passes > 1 ? y * stride : 0);
+			uint8_t *row = r->rows + (whole ? y * stride : 0);
 			png_read_row(r->f.png, row, NULL);
-			if (pass == passes - 1)
+			if (!whole)
 				convert(row, have, r->out->pixels + y * step, r->channels, r->out->width);
 		}
 	}
+	if (bytes > 1)
+		narrow(r->rows, (size_t)r->out->height * stride / 2, have);
+	for (size_t y = 0; whole && y < (size_t)r->out->height; y++)
+		convert(r->rows + y * (stride / (size_t)bytes), have, r->out->pixels + y * step, r->channels,
+			r->out->width);
 	png_read_end(r->f.png, NULL);
 }
 

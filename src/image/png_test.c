@@ -27,6 +27,24 @@ static unsigned times(unsigned a, unsigned b)
 	return (a * b + 127) / 255;
 }
 
+/* As test_plain_row writes it. */
+static unsigned deep_value(int x, int y, int c)
+{
+	return (unsigned)test_value(x, y, c) << 8 | (uint8_t)(x * 89 + y * 57);
+}
+
+/* Bits of 16 that are lost: all but the upper eight of those in use. */
+static int lost_bits(const test_png *t, bool colour)
+{
+	int lost = 0;
+	for (int y = 0; y < t->height; y++)
+		for (int x = 0; x < t->width; x++)
+			for (int c = 0; c < (colour ? 3 : 1); c++)
+				while (deep_value(x, y, c) >> lost > 255)
+					lost++;
+	return lost;
+}
+
 static void expected(const test_png *t, int x, int y, unsigned rgb[3])
 {
 	unsigned alpha = 255;
@@ -43,7 +61,8 @@ static void expected(const test_png *t, int x, int y, unsigned rgb[3])
 	} else {
 		bool colour = (t->type & PNG_COLOR_MASK_COLOR) != 0;
 		for (int c = 0; c < 3; c++)
-			rgb[c] = (unsigned)test_value(x, y, colour ? c : 0);
+			rgb[c] = t->depth == 16 ? deep_value(x, y, colour ? c : 0) >> lost_bits(t, colour)
+						: (unsigned)test_value(x, y, colour ? c : 0);
 		if (t->transparent && rgb[0] == 40 && (!colour || (rgb[1] == 200 && rgb[2] == 120)))
 			alpha = 0;
 		if (has_alpha)
@@ -122,6 +141,42 @@ static void test_kinds(void **state)
 				      .row = packed ? packed_row : test_plain_row};
 			check_picture(&t, kinds[i].mode);
 		}
+	}
+}
+
+/* A ramp that uses `depth` of the 16 bits. */
+static int ramp_bits;
+static void ramp_row(const test_png *t, int y, uint8_t *to)
+{
+	for (int x = 0; x < t->width; x++) {
+		const int value =
+			(1 << ramp_bits) - 1 - (x + y * t->width) * ((1 << ramp_bits) / (t->width * t->height));
+		*to++ = (uint8_t)(value >> 8);
+		*to++ = (uint8_t)value;
+	}
+}
+
+static void test_scanner_depths(void **state)
+{
+	(void)state;
+	static const int bits[] = {8, 10, 12, 15, 16};
+	for (size_t i = 0; i < 2 * sizeof bits / sizeof *bits; i++) {
+		ramp_bits = bits[i / 2];
+		test_png t = {.width = 16,
+			      .height = 8,
+			      .depth = 16,
+			      .type = PNG_COLOR_TYPE_GRAY,
+			      .interlaced = i % 2,
+			      .row = ramp_row};
+		test_file file = test_make_png(&t);
+		bm_error err = {0};
+		image img;
+		assert_int_equal(image_decode(file.bytes, file.size, 1, 0, 0, &img, &err), BM_OK);
+		for (int k = 0; k < 16 * 8; k++)
+			assert_int_equal(img.pixels[k],
+					 ((1 << ramp_bits) - 1 - k * ((1 << ramp_bits) / 128)) >> (ramp_bits - 8));
+		image_free(&img);
+		free(file.bytes);
 	}
 }
 
@@ -292,9 +347,11 @@ static void test_arithmetic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_orientation), cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged),	  cmocka_unit_test(test_limits),      cmocka_unit_test(test_encode),
-		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_arithmetic),
+		cmocka_unit_test(test_kinds),	    cmocka_unit_test(test_scanner_depths),
+		cmocka_unit_test(test_orientation), cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_encode),	    cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_arithmetic),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

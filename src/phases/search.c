@@ -94,6 +94,9 @@ bm_status phase_trial_settings(const phase_trial *t, const run_config *base, dou
 		a->zoom = fminf(a->zoom * (float)t->augmentation, 0.9f);
 		a->brightness = fminf(a->brightness * (float)t->augmentation, 1);
 		a->contrast = fminf(a->contrast * (float)t->augmentation, 1);
+		a->stretch = fminf(a->stretch * (float)t->augmentation, 0.9f);
+		a->gamma = fminf(a->gamma * (float)t->augmentation, 2);
+		a->erase = fminf(a->erase * (float)t->augmentation, 0.9f);
 	}
 	return BM_OK;
 }

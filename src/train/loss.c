@@ -14,28 +14,31 @@ static double clip(double p)
 }
 
 void train_cross_entropy(const float *probabilities, const int *labels, int count, int classes,
-			 const float *class_weights, float smoothing, double *loss, float *gradient, int *correct)
+			 const float *class_weights, float smoothing, const train_mix *mix, double *loss,
+			 float *gradient, int *correct)
 {
 	const double off = (double)smoothing / classes, on = 1.0 - (double)smoothing + off;
 	double sum = 0;
 	int right = 0;
 	for (int i = 0; i < count; i++) {
 		const float *p = probabilities + (size_t)i * (size_t)classes;
-		const int label = labels[i];
-		const double weight = class_weights ? (double)class_weights[label] : 1.0;
+		const int label = labels[i], other = mix ? mix->labels[i] : label;
+		const double share = mix ? (double)mix->share : 1.0;
+		const double own = share * (class_weights ? (double)class_weights[label] : 1.0),
+			     others = (1.0 - share) * (class_weights ? (double)class_weights[other] : 1.0);
 		double one = 0;
 		int largest = 0;
 		for (int c = 0; c < classes; c++) {
-			const double target = c == label ? on : off;
+			const double target = own * (c == label ? on : off) + others * (c == other ? on : off);
 			if (target > 0)
 				one -= target * log(clip((double)p[c]));
 			if (p[c] > p[largest])
 				largest = c;
 			if (gradient)
 				gradient[(size_t)i * (size_t)classes + (size_t)c] =
-					(float)(weight * ((double)p[c] - target) / count);
+					(float)(((own + others) * (double)p[c] - target) / count);
 		}
-		sum += weight * one;
+		sum += one;
 		right += largest == label;
 	}
 	if (loss)

@@ -27,7 +27,7 @@ static const int labels[COUNT] = {0, 3, 2, 2, 1};
 static const float weights[CLASSES] = {0.5f, 1.5f, 1.0f, 2.0f};
 
 /* The loss itself in double precision, straight from the logits. */
-static double reference(const double *logits, const float *class_weights, double smoothing)
+static double reference(const double *logits, const int *of, const float *class_weights, double smoothing)
 {
 	double total = 0;
 	for (int i = 0; i < COUNT; i++) {
@@ -35,12 +35,23 @@ static double reference(const double *logits, const float *class_weights, double
 		for (int c = 0; c < CLASSES; c++)
 			sum += exp(logits[i * CLASSES + c]);
 		for (int c = 0; c < CLASSES; c++) {
-			const double t = (c == labels[i] ? 1 - smoothing : 0) + smoothing / CLASSES;
+			const double t = (c == of[i] ? 1 - smoothing : 0) + smoothing / CLASSES;
 			one -= t * (logits[i * CLASSES + c] - log(sum));
 		}
-		total += one * (class_weights ? (double)class_weights[labels[i]] : 1);
+		total += one * (class_weights ? (double)class_weights[of[i]] : 1);
 	}
 	return total / COUNT;
+}
+
+static const train_mix mixed = {.labels = (const int[]){1, 3, 0, 2, 2}, .share = 0.7f};
+
+static double mixed_reference(const double *logits, const train_mix *mix, const float *class_weights, double smoothing)
+{
+	const double own = reference(logits, labels, class_weights, smoothing);
+	if (!mix)
+		return own;
+	return (double)mix->share * own +
+	       (1 - (double)mix->share) * reference(logits, mix->labels, class_weights, smoothing);
 }
 
 static void test_value_and_gradient(void **unused)
@@ -52,21 +63,23 @@ static void test_value_and_gradient(void **unused)
 	for (int i = 0; i < COUNT * CLASSES; i++)
 		logits[i] = (double)base_random_range(&random, -2, 2);
 	for (int s = 0; s < 3; s++)
-		for (int w = 0; w < 2; w++) {
-			const float *class_weights = w ? weights : NULL;
+		for (int w = 0; w < 4; w++) {
+			const float *class_weights = w % 2 ? weights : NULL;
+			const train_mix *mix = w < 2 ? NULL : &mixed;
 			float p[COUNT * CLASSES], gradient[COUNT * CLASSES];
 			double loss;
 			int correct;
 			softmax(logits, p);
-			train_cross_entropy(p, labels, COUNT, CLASSES, class_weights, smoothings[s], &loss, gradient,
-					    &correct);
-			assert_true(fabs(loss - reference(logits, class_weights, (double)smoothings[s])) < 1e-6);
+			train_cross_entropy(p, labels, COUNT, CLASSES, class_weights, smoothings[s], mix, &loss,
+					    gradient, &correct);
+			assert_true(fabs(loss - mixed_reference(logits, mix, class_weights, (double)smoothings[s])) <
+				    1e-6);
 			for (int i = 0; i < COUNT * CLASSES; i++) {
 				const double keep = logits[i], step = 1e-5;
 				logits[i] = keep + step;
-				const double up = reference(logits, class_weights, (double)smoothings[s]);
+				const double up = mixed_reference(logits, mix, class_weights, (double)smoothings[s]);
 				logits[i] = keep - step;
-				const double down = reference(logits, class_weights, (double)smoothings[s]);
+				const double down = mixed_reference(logits, mix, class_weights, (double)smoothings[s]);
 				logits[i] = keep;
 				assert_true(fabs((up - down) / (2 * step) - (double)gradient[i]) < 1e-6);
 			}
@@ -80,7 +93,7 @@ static void test_clipping_and_counting(void **unused)
 	const int y[] = {0, 0, 1};
 	double loss;
 	int correct;
-	train_cross_entropy(p, y, 3, 2, NULL, 0, &loss, NULL, &correct);
+	train_cross_entropy(p, y, 3, 2, NULL, 0, NULL, &loss, NULL, &correct);
 	/* Of two equal probabilities the first counts as the answer. */
 	assert_int_equal(correct, 1);
 	assert_true(fabs(loss - (-log(1 - 1e-7) - log(1e-7) - log(0.5)) / 3) < 1e-6);
@@ -92,7 +105,7 @@ static void test_not_a_number_stays_one(void **unused)
 	const float p[] = {NAN, NAN, 0.5f, 0.5f};
 	const int y[] = {0, 1};
 	double loss;
-	train_cross_entropy(p, y, 2, 2, NULL, 0.1f, &loss, NULL, NULL);
+	train_cross_entropy(p, y, 2, 2, NULL, 0.1f, NULL, &loss, NULL, NULL);
 	assert_true(isnan(loss));
 }
 

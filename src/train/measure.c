@@ -51,7 +51,7 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 		if (status != BM_OK)
 			break;
 		train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL,
-				    stage->label_smoothing, &loss, probabilities + outputs, NULL);
+				    stage->label_smoothing, NULL, &loss, probabilities + outputs, NULL);
 		status = nn_network_backward(network, probabilities + outputs, err);
 		/* The learning rate is 0: what is measured stays finite whatever the stage's rate is. */
 		if (status == BM_OK)

@@ -28,7 +28,9 @@ bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_i
 	const uint64_t batches = 6 * pixels * (uint64_t)m->options.channels * (uint64_t)stage->batch * sizeof(float);
 	const uint64_t moments = 2 * (uint64_t)trainable * sizeof(float);
 	const uint64_t ema = stage->ema_decay > 0 ? (uint64_t)all * sizeof(float) : 0;
-	*bytes = training + prediction + moments + ema + batches + train_images * pixels;
+	const uint64_t mixed =
+		stage->mixup > 0 ? pixels * (uint64_t)m->options.channels * (uint64_t)stage->batch * sizeof(float) : 0;
+	*bytes = mixed + training + prediction + moments + ema + batches + train_images * pixels;
 	return BM_OK;
 }
 

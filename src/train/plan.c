@@ -3,8 +3,8 @@
 
 #include "train/train.h"
 
-/* Of both plans: the guide's "moderate" changes, and those of the from-scratch recipe. */
-static const data_augmentation augmentation = {
+/* The guide's "moderate" changes, and enough for a network that sees each image some thirty times. */
+static const data_augmentation moderate = {
 	.flip = true, .rotation = 15, .shift = 0.06f, .zoom = 0.12f, .brightness = 0.1f, .contrast = 0.1f};
 
 void train_plan_two_stage(train_plan *plan, int image_size)
@@ -14,7 +14,7 @@ void train_plan_two_stage(train_plan *plan, int image_size)
 		.image_size = image_size,
 		.batch = 16,
 		.schedule = TRAIN_CONSTANT,
-		.augmentation = augmentation,
+		.augmentation = moderate,
 		.patience = 5,
 		.plateau_patience = 3,
 		.plateau_factor = 0.5f,
@@ -35,6 +35,17 @@ void train_plan_two_stage(train_plan *plan, int image_size)
 	two->learning_rate = 1e-5f;
 }
 
+/* The compact network sees each image three times as often and would learn them by heart: without the stronger changes and mixup it answered
+ * 99.7 % of its training images right and stood still on the others. */
+static const data_augmentation strong = {.flip = true,
+					 .rotation = 15,
+					 .shift = 0.06f,
+					 .zoom = 0.12f,
+					 .brightness = 0.1f,
+					 .contrast = 0.2f,
+					 .stretch = 0.1f,
+					 .gamma = 0.25f};
+
 /* The multiple of 32 (the network's total stride) nearest to a share of the size, within [32, size]. */
 static int step_size(int size, double share)
 {
@@ -44,7 +55,7 @@ static int step_size(int size, double share)
 	return n > size ? size : n;
 }
 
-/* All layers from random weights on growing images. `like` gives batch and peak rate. */
+/* All layers from random weights on growing images. `like` gives batch, peak rate, augmentation and mixup. */
 static void grow(train_plan *plan, int image_size, const int epochs[3], const double shares[3], const train_stage *like)
 {
 	for (int i = 0; i < 3; i++) {
@@ -67,7 +78,8 @@ static void grow(train_plan *plan, int image_size, const int epochs[3], const do
 			.label_smoothing = 0.05f,
 			.clip_norm = 2,
 			.bn_momentum = 0.95f,
-			.augmentation = augmentation,
+			.augmentation = like->augmentation,
+			.mixup = like->mixup,
 		};
 		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size,
 			 size);
@@ -82,13 +94,15 @@ void train_plan_scratch(train_plan *plan, int image_size)
 	static const int epochs[3] = {14, 10, 8};
 	static const double shares[3] = {0.5, 0.75, 1};
 	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
-	grow(plan, image_size, epochs, shares, &(train_stage){.batch = 32, .learning_rate = 1e-3f});
+	grow(plan, image_size, epochs, shares,
+	     &(train_stage){.batch = 32, .learning_rate = 1e-3f, .augmentation = moderate});
 }
 
 void train_plan_compact(train_plan *plan, int image_size)
 {
-	static const int epochs[3] = {8, 8, 8};
+	static const int epochs[3] = {26, 26, 34};
 	static const double shares[3] = {0.6, 0.8, 1};
-	*plan = (train_plan){.name = "compact", .mirror = true, .time_budget = 2400};
-	grow(plan, image_size, epochs, shares, &(train_stage){.batch = 64, .learning_rate = 4e-3f});
+	*plan = (train_plan){.name = "compact", .mirror = true, .time_budget = 1500};
+	grow(plan, image_size, epochs, shares,
+	     &(train_stage){.batch = 64, .learning_rate = 4e-3f, .augmentation = strong, .mixup = 0.2f});
 }

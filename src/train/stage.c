@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "train/loss.h"
+#include "train/mixup.h"
 #include "train/state.h"
 
 #define PROGRESS_SECONDS 0.1
@@ -76,6 +77,12 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 	t->probabilities = base_calloc(outputs, sizeof(float), "a batch's probabilities", err);
 	t->gradient = base_calloc(outputs, sizeof(float), "a batch's gradient", err);
 	bm_status status = t->probabilities && t->gradient ? BM_OK : BM_ERR_MEMORY;
+	t->plane = (size_t)stage->image_size * (size_t)stage->image_size * (size_t)t->m->options.channels;
+	if (status == BM_OK && stage->mixup > 0) {
+		t->mixed = base_malloc((size_t)stage->batch * t->plane, sizeof(float), "mixed images", err);
+		t->mixed_labels = base_malloc((size_t)stage->batch, sizeof(int), "mixed images", err);
+		status = t->mixed && t->mixed_labels ? BM_OK : BM_ERR_MEMORY;
+	}
 	if (status == BM_OK)
 		status = train_network_create(t->m, stage, t->options->seed, t->threads, &t->network, err);
 	if (status == BM_OK)
@@ -104,6 +111,10 @@ void train_stage_close(trainer *t)
 	model_predictor_free(t->predictor);
 	base_free(t->probabilities);
 	base_free(t->gradient);
+	base_free(t->mixed);
+	base_free(t->mixed_labels);
+	t->mixed = NULL;
+	t->mixed_labels = NULL;
 	t->network = NULL;
 	t->loader = NULL;
 	t->predictor = NULL;
@@ -144,13 +155,18 @@ static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_err
 	double loss = 0;
 	float norm = 0;
 	int correct = 0;
-	bm_status status =
-		nn_network_forward(t->network, batch->images, batch->count, true, s->step, t->probabilities, err);
+	const float *images = batch->images;
+	train_mix mix = {0};
+	if (stage->mixup > 0) {
+		train_mixup(batch, t->plane, stage->mixup, t->options->seed, s->step, t->mixed, t->mixed_labels, &mix);
+		images = t->mixed;
+	}
+	bm_status status = nn_network_forward(t->network, images, batch->count, true, s->step, t->probabilities, err);
 	if (status != BM_OK)
 		return status;
 	train_cross_entropy(t->probabilities, batch->labels, batch->count, t->m->options.classes,
-			    t->weighted ? t->class_weights : NULL, stage->label_smoothing, &loss, t->gradient,
-			    &correct);
+			    t->weighted ? t->class_weights : NULL, stage->label_smoothing,
+			    stage->mixup > 0 ? &mix : NULL, &loss, t->gradient, &correct);
 	if (!isfinite(loss))
 		return not_finite(t, "loss", loss, err);
 	status = nn_network_backward(t->network, t->gradient, err);
@@ -245,7 +261,7 @@ static bm_status validate(trainer *t, double *loss, double *accuracy, bm_error *
 	if (status != BM_OK)
 		return status;
 	train_cross_entropy(t->validation, t->validation_labels, (int)count, t->m->options.classes, NULL,
-			    stage->label_smoothing, loss, NULL, &correct);
+			    stage->label_smoothing, NULL, loss, NULL, &correct);
 	*accuracy = (double)correct / (double)count;
 	return isfinite(*loss) ? BM_OK : not_finite(t, "validation loss", *loss, err);
 }

@@ -28,6 +28,7 @@ typedef struct train_stage {
 	float label_smoothing;
 	float clip_norm;
 	data_augmentation augmentation;
+	float mixup; /* alpha of Beta(alpha, alpha), by which two images and their losses are mixed (Zhang et al. 2018); 0: not */
 	int patience; /* epochs without a better validation accuracy until the stage ends early; 0: never */
 	int plateau_patience; /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
 	float plateau_factor;
@@ -55,7 +56,7 @@ void train_plan_scratch(train_plan *plan, int image_size);
 #define TRAIN_TWO_STAGE_SIZE 224
 #define TRAIN_SCRATCH_SIZE 128
 #define TRAIN_COMPACT_SIZE 160
-/* The same for the compact network: sizes of 0.6, 0.8 and 1 of image_size, batch 64, AdamW 0.05, one cycle to 4e-3, 40 minutes. */
+/* The same for the compact network: sizes of 0.6, 0.8 and 1 of image_size, batch 64, AdamW 0.05, one cycle to 4e-3, mixup, 25 minutes. */
 void train_plan_compact(train_plan *plan, int image_size);
 /* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
 bm_status train_plan_check(const train_plan *plan, bm_error *err);
