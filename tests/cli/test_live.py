@@ -26,7 +26,7 @@ class Watched:
         self.threads = [threading.Thread(target=self.read_errors), threading.Thread(target=lambda: self.outputs.extend(self.process.stdout))]
         for thread in self.threads:
             thread.start()
-        if not self.address.wait(30):
+        if not self.address.wait(120):
             self.process.kill()
             raise AssertionError("no address was printed: " + "".join(self.errors))
 
@@ -39,7 +39,7 @@ class Watched:
                 self.address.set()
 
     def get(self, path, method="GET", **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request(method, path, headers=headers)
             answer = connection.getresponse()
@@ -66,7 +66,7 @@ class Watched:
             state = self.state(state["version"])
         return state
 
-    def end(self, limit=120):
+    def end(self, limit=300):
         self.process.wait(timeout=limit)
         for thread in self.threads:
             thread.join()
@@ -118,7 +118,7 @@ class Live(Case):
         run.until(lambda s: len(s["epochs"]["at"]) >= 2)
         run.process.send_signal(signal.SIGINT)
         end = run.last_state()
-        self.assertEqual(run.end(30), 1)
+        self.assertEqual(run.end(), 1)
         self.assertEqual(end["state"], "stopped")
         self.assertIn("--resume", end["message"])
         done = len(end["epochs"]["at"])
@@ -126,12 +126,12 @@ class Live(Case):
         state = run.until(lambda s: len(s["epochs"]["at"]) > done)
         self.assertEqual(state["epochs"]["at"][:done], list(range(1, done + 1)))
         run.process.send_signal(signal.SIGINT)
-        self.assertEqual(run.end(30), 1)
+        self.assertEqual(run.end(), 1)
 
     def test_an_error_is_told(self):
         run = Watched(self, "run", "data", "--out", "low", *LONG, "--lr", "10", "--epochs", "1", "--pack", "/proc/no/such")
         end = run.last_state()
-        self.assertNotEqual(run.end(60), 0)
+        self.assertNotEqual(run.end(), 0)
         self.assertEqual(end["state"], "failed")
         self.assertIn(end["message"], "".join(run.errors))
 
@@ -151,7 +151,7 @@ class Live(Case):
         state = run.until(lambda s: len(s["steps"]["at"]) > 3)
         self.assertEqual([p["number"] for p in state["phases"] if p["state"] != "to come"], [8])
         run.process.send_signal(signal.SIGTERM)
-        self.assertEqual(run.end(30), 1)
+        self.assertEqual(run.end(), 1)
 
     def test_a_reader_that_takes_nothing_delays_nothing(self):
         run = Watched(self, "run", "data", "--out", "slow", *LONG, "--epochs", "5")
