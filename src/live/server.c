@@ -20,7 +20,7 @@
 
 enum { PORTS = 32, CONNECTIONS = 32, IDLE_SECONDS = 15, BACKLOG = 16 };
 static const double PACE = 1, PATIENCE = 2, /* seconds between the answers to a page, and its longest wait */
-	RECENT = 3, LINGER = 0.7;	    /* how a stopping server waits for pages */
+	RECENT = 3, LINGER = 1.5;	    /* how a stopping server waits for pages */
 
 struct live_server {
 	live_monitor *monitor;
