@@ -393,10 +393,16 @@ static void what_is_free_is_taken(void **state)
 static void the_page_is_followed_to_yarn(void **state)
 {
 	static char there[256];
-	static struct page pages[] = {{"/api/v1/applications/app_1/stages", there},
-				      {"/proxy/redirect/app_1/api/v1/applications/app_1/stages", "[]"},
-				      {"/loop", "-> /loop"},
-				      {0}};
+	static struct page pages[] = {
+		{"/api/v1/applications/app_1/stages", there},
+		{"/proxy/redirect/app_1/api/v1/applications/app_1/stages", "[]"},
+		{"/ws/v1/cluster/apps", "{\"apps\":{}}"},
+		{"/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED&applicationTags=spark-1-2-3 ",
+		 "{\"apps\":{\"app\":[{\"id\":\"application_7\",\"queue\":\"night\",\"diagnostics\":\"AM resource "
+		 "limit "
+		 "exceeded\"}]}}"},
+		{"/loop", "-> /loop"},
+		{0}};
 	engine_spark_job job = {.application = "app_1"};
 	storage_http_options options = {.connect_timeout = 3, .idle_timeout = 5};
 	char url[128], wanted[128];
@@ -410,6 +416,14 @@ static void the_page_is_followed_to_yarn(void **state)
 	engine_spark_watch(&job);
 	snprintf(wanted, sizeof wanted, "http://%s/proxy/app_1", server.address);
 	assert_string_equal(job.ui, wanted);
+	/* A job that YARN has and does not begin, and one that it does not have. */
+	char why[400];
+	job.folder = (char[]){"hdfs://h:1/user/x/.brainmri/spark-1-2-3"};
+	snprintf(job.place.yarn[0], sizeof job.place.yarn[0], "http://%s", server.address);
+	assert_true(engine_spark_waits_for_yarn(&job, why, sizeof why));
+	assert_string_equal(why, "application_7 in queue 'night': AM resource limit exceeded");
+	job.folder = (char[]){"hdfs://h:1/user/x/.brainmri/spark-4-5-6"};
+	assert_false(engine_spark_waits_for_yarn(&job, why, sizeof why));
 	snprintf(url, sizeof url, "http://%s/loop", server.address);
 	assert_null(engine_spark_get(job.http, url, NULL, 0));
 	storage_http_close(job.http);

@@ -101,6 +101,11 @@ static void submit_words(const engine_spark_job *job, struct words *w)
 	}
 	add(w, "--conf");
 	add(w, "spark.task.maxFailures=%d", ENGINE_SPARK_ATTEMPTS);
+	/* By which YARN's page finds it. */
+	if (strcmp(p->master, "yarn") == 0) {
+		add(w, "--conf");
+		add(w, "spark.yarn.tags=%s", base_path_name(job->folder));
+	}
 	engine_spark_service service;
 	int executors, cores;
 	if (strcmp(p->master, "yarn") == 0 && engine_spark_ask_yarn(p, &service) &&

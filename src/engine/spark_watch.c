@@ -223,6 +223,25 @@ static void look_for_executors(engine_spark_job *job)
 	json_decref(json);
 }
 
+/* The driver itself waits in silence until YARN has a container for the application's master. */
+static void look_for_yarn(engine_spark_job *job, double now)
+{
+	char why[400];
+	if (job->waiting_said || !job->place.yarn[0][0] || now - job->begun < PATIENCE ||
+	    now - job->looked < LOOK_SECONDS)
+		return;
+	job->looked = now;
+	if (!engine_spark_waits_for_yarn(job, why, sizeof why))
+		return;
+	base_warning(
+		job->observer,
+		"YARN has not begun the job yet: no node has enough free cores or memory, or its queue is full (%s); "
+		"look at %s/cluster, or name another queue: --spark-conf spark.yarn.queue=NAME. What is stopped now "
+		"stays in the queue until: yarn application -kill %.*s",
+		why, job->place.yarn[0], (int)strcspn(why, " "), why);
+	job->waiting_said = true;
+}
+
 void engine_spark_watch(engine_spark_job *job)
 {
 	char detail[96];
@@ -233,6 +252,7 @@ void engine_spark_watch(engine_spark_job *job)
 	job->polled = now;
 	if (!job->application[0]) {
 		look_for_start(job);
+		look_for_yarn(job, now);
 		return;
 	}
 	if (!job->ui[0])

@@ -168,6 +168,26 @@ bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *se
 	return known;
 }
 
+bool engine_spark_waits_for_yarn(engine_spark_job *job, char *why, size_t size)
+{
+	bool waits = false;
+	for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !waits; i++) {
+		char url[512];
+		const char *id, *queue = "", *diagnostics = "";
+		snprintf(url, sizeof url,
+			 "%s/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED&applicationTags=%s",
+			 job->place.yarn[i], base_path_name(job->folder));
+		json_t *json = engine_spark_get(job->http, url, NULL, 0);
+		waits = json_unpack(json, "{s:{s:[{s:s, s?:s, s?:s}]}}", "apps", "app", "id", &id, "queue", &queue,
+				    "diagnostics", &diagnostics) == 0;
+		if (waits)
+			snprintf(why, size, "%.60s in queue '%.60s'%s%.240s", id, queue, diagnostics[0] ? ": " : "",
+				 diagnostics);
+		json_decref(json);
+	}
+	return waits;
+}
+
 /* "512m", "1g", "2048k"; a number alone is bytes in Spark's memory settings. */
 static long long megabytes(const char *text)
 {

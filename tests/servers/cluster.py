@@ -200,9 +200,9 @@ class Cluster:
 
         def address():
             return f"{HOST}:{next(ports)}"
-        web = address()
+        rpc, web = address(), address()
         self.write_site("yarn-site.xml", {
-            "yarn.resourcemanager.hostname": HOST, "yarn.resourcemanager.address": address(), "yarn.resourcemanager.scheduler.address": address(),
+            "yarn.resourcemanager.hostname": HOST, "yarn.resourcemanager.address": rpc, "yarn.resourcemanager.scheduler.address": address(),
             "yarn.resourcemanager.resource-tracker.address": address(), "yarn.resourcemanager.admin.address": address(),
             "yarn.resourcemanager.webapp.address": web,
             "yarn.nodemanager.hostname": HOST, "yarn.nodemanager.address": address(), "yarn.nodemanager.localizer.address": address(),
@@ -222,7 +222,7 @@ class Cluster:
         script = str(pathlib.Path(state["environment"]["HADOOP_HOME"]) / "bin" / "yarn")
         for name in YARN:
             state["daemons"][name] = {"command": [script, name], "environment": state["daemons"]["namenode"]["environment"]}
-        state["environment"]["CLUSTER_YARN_UI"] = web
+        state["environment"] |= {"CLUSTER_YARN": rpc, "CLUSTER_YARN_UI": web}
         (self.folder / "cluster.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
 
     def yarn(self, path):
@@ -230,8 +230,12 @@ class Cluster:
         return get_json(f"http://{self.state['environment']['CLUSTER_YARN_UI']}/ws/v1/cluster/{path}")
 
     def wait_yarn(self, nodes=1, seconds=PATIENCE):
-        names = [name for name in YARN if self.pid(name)]
-        self.wait("YARN is not ready", lambda: self.yarn("metrics")["clusterMetrics"]["activeNodes"] >= nodes, names, seconds)
+        def ready():
+            # It takes jobs some time after its page is there.
+            host, port = self.state["environment"]["CLUSTER_YARN"].split(":")
+            socket.create_connection((host, int(port)), timeout=5).close()
+            return self.yarn("metrics")["clusterMetrics"]["activeNodes"] >= nodes
+        self.wait("YARN is not ready", ready, [name for name in YARN if self.pid(name)], seconds)
 
     def start_yarn(self):
         """Beside an HDFS that runs."""
