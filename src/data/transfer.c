@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 
-enum { WHOLE_MAX = 8 << 20, PIECE = 1 << 20, TRIES = 2, LOCAL_TRANSFERS = 4 };
+enum { WHOLE_MAX = 8 << 20, TRIES = 2, LOCAL_TRANSFERS = 4 };
 static const double PROGRESS_EVERY = 0.1;
 
 /* ---- a file's content, whole when it is small, else piece by piece ---- */
@@ -71,27 +71,6 @@ static bm_status content_again(void *arg, bm_error *err)
 	return BM_OK;
 }
 
-/* The checksum of the content in the manner of `like`. */
-static bm_status content_sum(content *c, const storage_checksum *like, storage_checksum *sum, bm_error *err)
-{
-	storage_summer *summer = NULL;
-	if (c->bytes)
-		return storage_checksum_bytes(like, c->bytes, (size_t)c->file->size, sum, err);
-	uint8_t *piece = base_malloc(PIECE, 1, "a file", err);
-	bm_status status = piece ? storage_summer_open(like, &summer, err) : BM_ERR_MEMORY;
-	c->done = 0;
-	for (size_t got = 1; status == BM_OK && got > 0;) {
-		status = content_next(c, piece, PIECE, &got, err);
-		if (status == BM_OK)
-			status = storage_summer_add(summer, piece, got, err);
-	}
-	if (status == BM_OK)
-		status = storage_summer_end(summer, sum, err);
-	storage_summer_free(summer);
-	base_free(piece);
-	return status;
-}
-
 /* ---- jobs ---- */
 
 typedef struct job {
@@ -105,7 +84,7 @@ typedef struct job {
 	atomic_size_t done, sent, replaced, verified;
 	atomic_uint_fast64_t sent_bytes, seen_bytes;
 	double start, reported;
-	int *differences; /* comparing: [files]; a data_difference with 1 added, 0: equal */
+	int *differences; /* comparing: [files]; see compare() */
 } job;
 
 static void report(job *j, int worker, bool last)
@@ -136,14 +115,42 @@ static const data_file *find(const data_files *files, const char *path)
 	return files->count ? bsearch(&key, files->items, files->count, sizeof *files->items, by_path) : NULL;
 }
 
+/* Whether what lies under `path` in `to` is the content, by HDFS's own checksum of it. */
 static bm_status same_sum(storage *to, const char *path, content *c, bool *same, bm_error *err)
 {
 	storage_checksum there, here;
 	bm_status status = storage_checksum_of(to, path, &there, err);
-	if (status == BM_OK)
-		status = content_sum(c, &there, &here, err);
+	if (status == BM_OK && c->bytes)
+		status = storage_checksum_bytes(&there, c->bytes, (size_t)c->file->size, &here, err);
+	else if (status == BM_OK)
+		status = storage_checksum_read(c->from, c->file->path, &there, &here, err);
 	*same = status == BM_OK && storage_checksum_equal(&there, &here);
 	return status;
+}
+
+enum { EQUAL = -1 }; /* else a data_difference */
+
+/* A file and what `to` has of that name. Opens the content when it is looked at. */
+static bm_status compare(job *j, const data_file *file, content *c, int *difference, bm_error *err)
+{
+	const data_file *other = find(j->there, file->path);
+	bool same = true;
+	*difference = !other ? DATA_MISSING : other->size != file->size ? DATA_OTHER_SIZE : EQUAL;
+	if (*difference != EQUAL || (j->options && j->options->no_verify))
+		return BM_OK;
+	bm_status status = content_open(c, j->from, file, err);
+	if (status == BM_OK)
+		status = same_sum(j->to, file->path, c, &same, err);
+	if (!same)
+		*difference = DATA_OTHER_CONTENT;
+	return status;
+}
+
+static void count(job *j, int worker, const data_file *file)
+{
+	atomic_fetch_add(&j->seen_bytes, file->size);
+	atomic_fetch_add(&j->done, 1);
+	report(j, worker, false);
 }
 
 /* Sends a file under a hidden name, compares, renames. */
@@ -182,35 +189,28 @@ static bm_status send_file(job *j, size_t index, content *c, bm_error *err)
 static bm_status transfer_one(void *arg, int worker, size_t index, bm_error *err)
 {
 	job *j = arg;
-	const data_file *file = &j->files->items[index], *old = find(j->there, file->path);
+	const data_file *file = &j->files->items[index];
 	content c = {0};
-	bool same = false;
+	int difference = EQUAL;
 	bm_status status = base_check_cancel(j->observer, err);
-	if (status != BM_OK)
-		return status;
-	if (old && old->size == file->size && j->options->no_verify)
-		same = true;
-	else
-		status = content_open(&c, j->from, file, err);
-	if (status == BM_OK && !same && old && old->size == file->size) {
-		status = same_sum(j->to, file->path, &c, &same, err);
-		atomic_fetch_add(&j->verified, same);
-	}
-	if (status == BM_OK && !same) {
-		status = send_file(j, index, &c, err);
+	if (status == BM_OK)
+		status = compare(j, file, &c, &difference, err);
+	if (status == BM_OK && difference != EQUAL) {
+		if (!c.file)
+			status = content_open(&c, j->from, file, err);
+		if (status == BM_OK)
+			status = send_file(j, index, &c, err);
 		if (status == BM_OK) {
 			atomic_fetch_add(&j->sent, 1);
-			atomic_fetch_add(&j->replaced, old != NULL);
-			atomic_fetch_add(&j->verified, !j->options->no_verify);
+			atomic_fetch_add(&j->replaced, difference != DATA_MISSING);
 			atomic_fetch_add(&j->sent_bytes, file->size);
 		}
 	}
 	base_free(c.bytes);
 	if (status != BM_OK)
 		return status;
-	atomic_fetch_add(&j->seen_bytes, file->size);
-	atomic_fetch_add(&j->done, 1);
-	report(j, worker, false);
+	atomic_fetch_add(&j->verified, !j->options->no_verify);
+	count(j, worker, file);
 	return BM_OK;
 }
 
@@ -351,31 +351,15 @@ bm_status data_transfer(storage *from, storage *to, const data_transfer_options 
 static bm_status compare_one(void *arg, int worker, size_t index, bm_error *err)
 {
 	job *j = arg;
-	const data_file *file = &j->files->items[index], *other = find(j->there, file->path);
+	const data_file *file = &j->files->items[index];
 	content c = {0};
-	bool same = false;
 	bm_status status = base_check_cancel(j->observer, err);
-	if (status != BM_OK)
-		return status;
-	int *difference = &j->differences[index];
-	if (!other) {
-		*difference = DATA_MISSING + 1;
-	} else if (other->size != file->size) {
-		*difference = DATA_OTHER_SIZE + 1;
-	} else {
-		status = content_open(&c, j->from, file, err);
-		if (status == BM_OK)
-			status = same_sum(j->to, file->path, &c, &same, err);
-		if (!same)
-			*difference = DATA_OTHER_CONTENT + 1;
-		base_free(c.bytes);
-	}
-	if (status != BM_OK)
-		return status;
-	atomic_fetch_add(&j->seen_bytes, file->size);
-	atomic_fetch_add(&j->done, 1);
-	report(j, worker, false);
-	return BM_OK;
+	if (status == BM_OK)
+		status = compare(j, file, &c, &j->differences[index], err);
+	base_free(c.bytes);
+	if (status == BM_OK)
+		count(j, worker, file);
+	return status;
 }
 
 static bm_status add_difference(data_comparison *out, size_t *capacity, const char *path, data_difference difference,
@@ -416,9 +400,9 @@ bm_status data_compare(storage *here, storage *there, int transfers, const base_
 	if (status == BM_OK)
 		report(&j, 0, true);
 	for (size_t i = 0; status == BM_OK && i < files.count; i++) {
-		if (j.differences[i])
-			status = add_difference(out, &capacity, files.items[i].path,
-						(data_difference)(j.differences[i] - 1), err);
+		if (j.differences[i] != EQUAL)
+			status = add_difference(out, &capacity, files.items[i].path, (data_difference)j.differences[i],
+						err);
 		else
 			out->equal++;
 	}

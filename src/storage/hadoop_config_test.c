@@ -103,6 +103,7 @@ static void test_one_namenode(void **state)
 	check_nodes(&none, "hdfs", "host", NULL, "hdfs://host", "http://host:9870", NULL);
 	check_nodes(&none, "webhdfs", "host:50070", NULL, "webhdfs://host:50070", "http://host:50070", NULL);
 	check_nodes(&none, "swebhdfs", "host", NULL, "swebhdfs://host", "https://host:9871", NULL);
+	check_nodes(&none, "swebhdfs", "host", "a:1,http://b", "swebhdfs://host", "https://a:1", "http://b:9870");
 	check_nodes(&none, "hdfs", "[::1]:9000", NULL, "hdfs://[::1]:9000", "http://[::1]:9870", NULL);
 	check_nodes(&none, "hdfs", "host:9000", "a:1", "hdfs://host:9000", "http://a:1", NULL);
 	check_nodes(&none, "hdfs", "host:9000", "http://a, https://b:2/", "hdfs://host:9000", "http://a:9870",
@@ -134,6 +135,7 @@ static void test_nameservice(void **state)
 	parse(&c, "<configuration>" PROPERTY("dfs.http.policy", "HTTPS_ONLY")
 			  PROPERTY("dfs.namenode.https-address.mri.nn2", "b:7") "</configuration>");
 	check_nodes(&c, "hdfs", "mri", NULL, "hdfs://mri", "https://a:9871", "https://b:7");
+	check_nodes(&c, "hdfs", "mri", "x", "hdfs://mri", "https://x:9871", NULL);
 	storage_hadoop_config_free(&c);
 }
 

@@ -45,7 +45,7 @@ typedef struct rule {
 	const char *name; /* exception, or a part of the message */
 	storage_hdfs_failure failure;
 	bm_status status;
-	const char *remedy; /* %s: the user */
+	const char *remedy; /* %s: "user 'NAME'" */
 } rule;
 
 static const rule rules[] = {
@@ -85,7 +85,7 @@ static const rule rules[] = {
 	{"Could not obtain block", HDFS_PASSING, BM_ERR_IO,
 	 "no DataNode that holds it is alive; see 'hdfs dfsadmin -report' and 'hdfs fsck'"},
 	{"AccessControlException", HDFS_FINAL, BM_ERR_IO,
-	 "permission denied for user '%s'; have its owner allow it (hdfs dfs -chmod or -chown), or be another user "
+	 "permission denied for %s; have its owner allow it (hdfs dfs -chmod or -chown), or be another user "
 	 "with "
 	 "HADOOP_USER_NAME"},
 	{"InvalidToken", HDFS_FINAL, BM_ERR_IO,
@@ -117,12 +117,21 @@ static const rule *find_rule(const remote *r)
 	return NULL;
 }
 
+/* Whom a message speaks of: a token has its own user, whatever the login is. */
+static void name_user(const storage_hdfs *h, char *text, size_t size)
+{
+	if (h->delegation || h->bearer)
+		snprintf(text, size, "the user of %s", h->delegation ? "HADOOP_TOKEN" : "WEBHDFS_BEARER_TOKEN");
+	else
+		snprintf(text, size, "user '%s'", h->user);
+}
+
 /* Below /user/NAME an unknown user lacks a home directory more often than a permission. */
 static bool home_missing(const storage_hdfs *h, const rule *found, const char *path)
 {
 	char home[160];
 	int length = snprintf(home, sizeof home, "/user/%s", h->user);
-	return strcmp(found->name, "AccessControlException") == 0 && length > 0 &&
+	return !h->delegation && !h->bearer && strcmp(found->name, "AccessControlException") == 0 && length > 0 &&
 	       strncmp(path, home, (size_t)length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
@@ -154,7 +163,8 @@ bm_status storage_hdfs_explain(const storage_hdfs *h, const char *subject, const
 			       const storage_http_answer *answer, storage_hdfs_failure *failure, bm_error *err)
 {
 	remote r;
-	char remedy[768];
+	char remedy[768], user[160];
+	name_user(h, user, sizeof user);
 	parse(answer, &r);
 	const rule *found = find_rule(&r);
 	if (!r.exception[0]) {
@@ -176,7 +186,7 @@ bm_status storage_hdfs_explain(const storage_hdfs *h, const char *subject, const
 			 h->user, h->user, h->user, h->user);
 	else if (strstr(found->remedy, "%s"))
 		snprintf(remedy, sizeof remedy, "%.*s%s%s", (int)(strstr(found->remedy, "%s") - found->remedy),
-			 found->remedy, h->user, strstr(found->remedy, "%s") + 2);
+			 found->remedy, user, strstr(found->remedy, "%s") + 2);
 	else
 		snprintf(remedy, sizeof remedy, "%s", found->remedy);
 	if (found->failure == HDFS_NOT_FOUND || found->failure == HDFS_EXISTS || found->failure == HDFS_UNSUPPORTED)
@@ -246,5 +256,10 @@ bm_status storage_hdfs_explain_end(const storage_hdfs *h, const char *subject, c
 		break;
 	}
 	*failure = HDFS_FINAL;
+	if (strstr(answer->why, "HTTP/0.9")) /* how curl sees a TLS record */
+		return base_fail(err, BM_ERR_IO,
+				 "%s: %s does not speak HTTP; is it the port for https? Then use swebhdfs://, or "
+				 "--webhdfs https://HOST:PORT",
+				 subject, server);
 	return base_fail(err, BM_ERR_IO, "%s: %s: %s", subject, server, answer->why);
 }

@@ -180,7 +180,8 @@ static bm_status default_authority(const storage_hadoop_config *config, char *au
 	return status;
 }
 
-static bm_status given(const char *webhdfs, storage_namenodes *out, bm_error *err)
+/* usual: whether https is meant where none is said. */
+static bm_status given(const char *webhdfs, bool usual, storage_namenodes *out, bm_error *err)
 {
 	const char *rest = webhdfs, *word;
 	size_t length;
@@ -188,6 +189,7 @@ static bm_status given(const char *webhdfs, storage_namenodes *out, bm_error *er
 	while (status == BM_OK && next_word(&rest, &word, &length)) {
 		bool https = strncmp(word, "https://", 8) == 0, http = strncmp(word, "http://", 7) == 0;
 		size_t skip = https ? 8 : http ? 7 : 0;
+		https |= usual && !http;
 		if (skip > length)
 			skip = length;
 		size_t end = length - skip;
@@ -220,9 +222,9 @@ bm_status storage_find_namenodes(const storage_hadoop_config *config, const char
 				 authority);
 	snprintf(out->filesystem, sizeof out->filesystem, "%s://%s", scheme, name);
 	snprintf(out->rpc, sizeof out->rpc, "%s", name);
-	if (webhdfs && webhdfs[0])
-		return given(webhdfs, out, err);
 	bool https = strcmp(scheme, "swebhdfs") == 0;
+	if (webhdfs && webhdfs[0])
+		return given(webhdfs, https || (strcmp(scheme, "hdfs") == 0 && secure(config)), out, err);
 	if (strcmp(scheme, "hdfs") != 0) /* the HTTP address itself, or a nameservice */
 	{
 		if (!port_of(name))

@@ -128,6 +128,9 @@ typedef struct storage_checksum {
 
 /* On HDFS asked of it, no content is transferred; elsewhere computed, as HDFS's defaults would. */
 bm_status storage_checksum_of(storage *s, const char *path, storage_checksum *sum, bm_error *err);
+/* Of a file whose bytes are read for it, in the manner of `like`; NULL: of HDFS's defaults. */
+bm_status storage_checksum_read(storage *s, const char *path, const storage_checksum *like, storage_checksum *sum,
+				bm_error *err);
 /* Of bytes here, in the manner of `like`, so that the two can be compared. BM_ERR_UNSUPPORTED for an algorithm not known. */
 bm_status storage_checksum_bytes(const storage_checksum *like, const void *bytes, size_t size, storage_checksum *sum,
 				 bm_error *err);

@@ -179,14 +179,15 @@ bm_status storage_set_replication(storage *s, const char *path, int copies, bm_e
 	return status;
 }
 
-/* ---- checksums of what is not on HDFS ---- */
+/* ---- checksums ---- */
 
-static bm_status sum_ranges(storage *s, const char *path, storage_checksum *sum, bm_error *err)
+static bm_status sum_ranges(storage *s, const char *path, const storage_checksum *like, storage_checksum *sum,
+			    bm_error *err)
 {
 	enum { PIECE = 1 << 20 };
 	storage_summer *summer = NULL;
 	uint8_t *piece = base_malloc(PIECE, 1, "a checksum", err);
-	bm_status status = piece ? storage_summer_open(NULL, &summer, err) : BM_ERR_MEMORY;
+	bm_status status = piece ? storage_summer_open(like, &summer, err) : BM_ERR_MEMORY;
 	uint64_t offset = 0;
 	for (size_t got = PIECE; status == BM_OK && got == PIECE; offset += got) {
 		got = 0;
@@ -208,7 +209,19 @@ bm_status storage_checksum_of(storage *s, const char *path, storage_checksum *su
 	bm_status status = storage_clean_path(s, path, &clean, err);
 	if (status == BM_OK)
 		status = s->backend->checksum ? s->backend->checksum(s->state, s->url, clean, sum, err)
-					      : sum_ranges(s, clean, sum, err);
+					      : sum_ranges(s, clean, NULL, sum, err);
+	base_free(clean);
+	return status;
+}
+
+bm_status storage_checksum_read(storage *s, const char *path, const storage_checksum *like, storage_checksum *sum,
+				bm_error *err)
+{
+	char *clean;
+	*sum = (storage_checksum){0};
+	bm_status status = storage_clean_path(s, path, &clean, err);
+	if (status == BM_OK)
+		status = sum_ranges(s, clean, like, sum, err);
 	base_free(clean);
 	return status;
 }
