@@ -100,16 +100,17 @@ static bool act_routes(void *arg, int fd, const test_request *r)
 		redirect(fd, x->p.server, address);
 		return true;
 	}
+	static const char closing[] = "Connection: close\r\n"; /* as a DataNode does */
 	x->datanode++;
 	assert_non_null(strstr(r->target, "user.name=tester"));
 	if (x->broken && x->datanode == 1)
 		return false;
 	if (x->refusing && x->datanode == 1)
-		test_answer(fd, "403 Forbidden", "", REMOTE("SecurityException", "token expired"));
+		test_answer(fd, "403 Forbidden", closing, REMOTE("SecurityException", "token expired"));
 	else if (strstr(r->target, "op=CREATE"))
-		test_answer(fd, "201 Created", "", "");
+		test_answer(fd, "201 Created", closing, "");
 	else
-		test_answer(fd, "200 OK", "",
+		test_answer(fd, "200 OK", closing,
 			    "{\"FileChecksum\":{\"algorithm\":\"COMPOSITE-CRC32C\",\"bytes\":\"01020304\"}}");
 	return false;
 }
