@@ -74,6 +74,26 @@ class Yarn(case.Case):
         self.nothing_is_left()
         self.assertFalse((self.folder / run / "pack").exists())
 
+    def test_no_node(self):
+        """Spark would wait in silence; the program tells why."""
+        run = self.fresh("waits")
+        self.addCleanup(self.servers.start_yarn)
+        self.servers.stop(["nodemanager"])
+        self.until(lambda: self.servers.yarn("metrics")["clusterMetrics"]["activeNodes"] == 0, "the node is gone", 120)
+        process = self.begin("preprocess", run, "--master", "yarn")
+
+        def told():
+            return (self.folder / "began.log").read_text(encoding="utf-8", errors="replace")
+        self.until(lambda: process.poll() is not None or "YARN has not begun the job yet" in told(), "the program tells why nothing happens", 300)
+        application = next(one["id"] for one in self.applications() if one["state"] == "ACCEPTED")
+        self.assertIn(f"yarn application -kill {application}", told())
+        self.assertIn("spark.yarn.queue", told())
+        process.send_signal(signal.SIGINT)
+        self.ends(process, code=1, seconds=120)
+        # What is left in the queue ends as soon as it is begun, since nobody waits for it.
+        self.servers.start_yarn()
+        self.until(lambda: all(one["state"] in ("FINISHED", "KILLED", "FAILED") for one in self.applications()), "the end of the application", 120)
+
     def test_no_configuration(self):
         run = self.fresh("local", "threads")
         shutil.rmtree(self.folder / run / "pack")
