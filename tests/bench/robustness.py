@@ -78,7 +78,7 @@ def main():
             for i, row in enumerate(rows):
                 image = Image.open(options.data / row["path"]).convert("RGB").convert("L")
                 files.append(f"{folder}/{i:05}.{kind}")
-                change(image).save(files[-1], **settings)
+                change(image).save(files[-1], **(settings or {"compress_level": 1}))
             found = classify(options.program, options.run, files)
         best = [max(one["probabilities"], key=one["probabilities"].get) for one in found]
         plain = plain or best

@@ -72,7 +72,7 @@ class Documents(unittest.TestCase):
     def test_files_of_the_source(self):
         found = 0
         for path in DOCUMENTS:
-            for name in re.findall(r"`((?:cli|debian|docs|examples|include|notebook|scripts|spark|src|tests)/[\w./-]*)`", path.read_text()):
+            for name in re.findall(r"`((?:cli|debian|docs|examples|include|models|notebook|scripts|spark|src|tests)/[\w./-]*)`", path.read_text()):
                 with self.subTest(document=path.name):
                     self.assertTrue((TOP / name).exists(), name)
                     found += 1
