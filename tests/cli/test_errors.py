@@ -102,8 +102,9 @@ class Errors(Case):
         self.fails("run", "--config", "missing.json", "--out", "c", says=["missing.json"])
 
     def test_models_that_are_none(self):
-        self.fails("predict", "data/glioma/phantom_000000.jpg", "x.jpg", says=["phantom_000000.jpg"])
         (self.folder / "letter").write_text("no weights at all")
+        (self.folder / "letter.keras").write_text("no weights at all")
+        self.fails("predict", "letter.keras", "data/glioma/phantom_000000.jpg", says=["letter.keras"])
         self.fails("run", "data", "--out", "w", "--weights", "letter", says=["letter"])
         self.fails("run", "data", "--out", "w", "--weights", "data/glioma/phantom_000000.jpg", *SMALL)
 
