@@ -7,11 +7,32 @@
 
 #include "base/memory.h"
 
+typedef enum line_kind { RESULT, NOTE, WARNING } line_kind;
+typedef void (*line_handler)(void *self, const char *line);
+
+static line_handler handler_of(const base_observer *observer, line_kind kind)
+{
+	return kind == RESULT ? observer->result : kind == NOTE ? observer->note : observer->warning;
+}
+
+static void hand_out(const base_observer *observer, line_kind kind, const char *line)
+{
+	for (; observer; observer = observer->next) {
+		line_handler handler = handler_of(observer, kind);
+		if (handler)
+			handler(observer->self, line);
+	}
+}
+
 /* Formats and hands out one line; a long one is not cut unless there is no memory for it. */
-static void say(void (*to)(void *self, const char *line), void *self, const char *format, va_list args)
+static void say(const base_observer *observer, line_kind kind, const char *format, va_list args)
 {
 	char line[512];
 	va_list again;
+	while (observer && !handler_of(observer, kind))
+		observer = observer->next;
+	if (!observer)
+		return;
 	va_copy(again, args);
 	int length = vsnprintf(line, sizeof line, format, args);
 	if (length >= (int)sizeof line) {
@@ -20,51 +41,43 @@ static void say(void (*to)(void *self, const char *line), void *self, const char
 		char *longer = base_malloc(size, 1, "a line", &err);
 		if (longer) {
 			vsnprintf(longer, size, format, again);
-			to(self, longer);
+			hand_out(observer, kind, longer);
 			base_free(longer);
 		} else {
-			to(self, line);
+			hand_out(observer, kind, line);
 		}
 	} else if (length >= 0) {
-		to(self, line);
+		hand_out(observer, kind, line);
 	}
 	va_end(again);
 }
 
 void base_result(const base_observer *observer, const char *format, ...)
 {
-	if (!observer || !observer->result)
-		return;
 	va_list args;
 	va_start(args, format);
-	say(observer->result, observer->self, format, args);
+	say(observer, RESULT, format, args);
 	va_end(args);
 }
 
 void base_note(const base_observer *observer, const char *format, ...)
 {
-	if (!observer || !observer->note)
-		return;
 	va_list args;
 	va_start(args, format);
-	say(observer->note, observer->self, format, args);
+	say(observer, NOTE, format, args);
 	va_end(args);
 }
 
 void base_warning(const base_observer *observer, const char *format, ...)
 {
-	if (!observer || !observer->warning)
-		return;
 	va_list args;
 	va_start(args, format);
-	say(observer->warning, observer->self, format, args);
+	say(observer, WARNING, format, args);
 	va_end(args);
 }
 
 void base_result_text(const base_observer *observer, const char *lines)
 {
-	if (!observer || !observer->result)
-		return;
 	while (*lines) {
 		size_t length = strcspn(lines, "\n");
 		base_result(observer, "%.*s", (int)length, lines);
@@ -76,14 +89,16 @@ void base_result_text(const base_observer *observer, const char *lines)
 
 void base_report_progress(const base_observer *observer, const base_progress *progress)
 {
-	if (observer && observer->progress)
-		observer->progress(observer->self, progress);
+	for (; observer; observer = observer->next)
+		if (observer->progress)
+			observer->progress(observer->self, progress);
 }
 
 void base_report_event(const base_observer *observer, const base_event *event)
 {
-	if (observer && observer->event)
-		observer->event(observer->self, event);
+	for (; observer; observer = observer->next)
+		if (observer->event)
+			observer->event(observer->self, event);
 }
 
 double base_event_value(const base_event *event, const char *name)

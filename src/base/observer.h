@@ -53,15 +53,17 @@ typedef struct base_event {
 	bool past;		       /* happened before a training was stopped and resumed, and was told then */
 } base_event;
 
-typedef struct base_observer {
+typedef struct base_observer base_observer;
+struct base_observer {
 	void *self;
 	void (*result)(void *self, const char *line);		     /* a line of the phase's result: stdout */
 	void (*note)(void *self, const char *line);		     /* what is going on: stderr, log */
 	void (*warning)(void *self, const char *line);		     /* stderr, log */
 	void (*progress)(void *self, const base_progress *progress); /* done == total ends the bar */
 	void (*event)(void *self, const base_event *event);	     /* on the thread that calls the library */
+	const base_observer *next;				     /* is told all the same afterwards; NULL: none */
 	const atomic_bool *cancel;				     /* set by Ctrl-C; polled between units of work */
-} base_observer;
+};
 
 /* Each is safe with a NULL observer. */
 void base_result(const base_observer *observer, const char *format, ...) __attribute__((format(printf, 2, 3)));

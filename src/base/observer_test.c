@@ -50,6 +50,39 @@ static void event(void *self, const base_event *now)
 	heard->none = base_event_value(now, "val_loss");
 }
 
+static void the_next_one_is_told_too(void **state)
+{
+	(void)state;
+	struct heard first = {0}, last = {0};
+	/* One in between that hears nothing itself. */
+	const base_observer end = {.self = &last,
+				   .result = result,
+				   .note = note,
+				   .warning = warning,
+				   .progress = progress,
+				   .event = event},
+			    deaf = {.next = &end}, chain = {.self = &first, .result = result, .next = &deaf};
+	char text[700];
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	base_result(&chain, "%d", 1);
+	base_result(&chain, "%s", text);
+	base_note(&chain, "n");
+	base_warning(&chain, "w");
+	base_report_progress(&chain, &(base_progress){.done = 5});
+	base_report_event(&chain, &(base_event){.kind = BASE_STEP, .number = 7});
+	assert_string_equal(base_text_string(&first.results), base_text_string(&last.results));
+	assert_int_equal(strlen(base_text_string(&last.results)), 2 + sizeof text);
+	assert_string_equal(base_text_string(&last.notes), "n|");
+	assert_string_equal(base_text_string(&last.warnings), "w|");
+	assert_true(last.done == 5 && last.number == 7);
+	assert_true(first.done == 0 && first.number == 0 && first.notes.length == 0);
+	base_text_free(&first.results);
+	base_text_free(&last.results);
+	base_text_free(&last.notes);
+	base_text_free(&last.warnings);
+}
+
 static void an_event_has_its_values(void **state)
 {
 	(void)state;
@@ -143,9 +176,13 @@ static void the_flag_cancels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_kind_arrives),	cmocka_unit_test(an_event_has_its_values),
-		cmocka_unit_test(many_lines_are_split), cmocka_unit_test(a_long_line_is_whole_or_cut_without_memory),
-		cmocka_unit_test(nobody_has_to_listen), cmocka_unit_test(the_flag_cancels),
+		cmocka_unit_test(each_kind_arrives),
+		cmocka_unit_test(the_next_one_is_told_too),
+		cmocka_unit_test(an_event_has_its_values),
+		cmocka_unit_test(many_lines_are_split),
+		cmocka_unit_test(a_long_line_is_whole_or_cut_without_memory),
+		cmocka_unit_test(nobody_has_to_listen),
+		cmocka_unit_test(the_flag_cancels),
 	};
 	return cmocka_run_group_tests_name("base/observer", tests, NULL, NULL);
 }

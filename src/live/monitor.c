@@ -121,29 +121,18 @@ static void leave(live_monitor *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static void on_result(void *self, const char *line)
+static void on_line(void *self, const char *line)
 {
 	live_monitor *m = self;
 	put_line(&enter(m)->lines, line);
 	leave(m);
-	base_result(m->outer, "%s", line);
-}
-
-static void on_note(void *self, const char *line)
-{
-	live_monitor *m = self;
-	put_line(&enter(m)->lines, line);
-	leave(m);
-	base_note(m->outer, "%s", line);
 }
 
 static void on_warning(void *self, const char *line)
 {
 	live_monitor *m = self;
-	live_state *s = enter(m);
-	put_line(&s->warnings, line);
+	put_line(&enter(m)->warnings, line);
 	leave(m);
-	base_warning(m->outer, "%s", line);
 }
 
 static void on_progress(void *self, const base_progress *p)
@@ -157,7 +146,6 @@ static void on_progress(void *self, const base_progress *p)
 	s->total = p->total;
 	s->seconds = p->seconds;
 	leave(m);
-	base_report_progress(m->outer, p);
 }
 
 static void on_phase(live_state *s, const base_event *event)
@@ -231,7 +219,6 @@ static void on_event(void *self, const base_event *event)
 		break;
 	}
 	leave(m);
-	base_report_event(m->outer, event);
 }
 
 /* ---- making ---- */
@@ -265,13 +252,13 @@ bm_status live_monitor_create(const live_options *options, const base_observer *
 	}
 	clock_gettime(CLOCK_REALTIME, &wall);
 	m->wall = (double)wall.tv_sec;
-	m->outer = outer;
 	m->observer = (base_observer){.self = m,
-				      .result = on_result,
-				      .note = on_note,
+				      .result = on_line,
+				      .note = on_line,
 				      .warning = on_warning,
 				      .progress = on_progress,
 				      .event = on_event,
+				      .next = outer,
 				      .cancel = outer ? outer->cancel : NULL};
 	m->state->begun = base_now();
 	m->state->version = 1;

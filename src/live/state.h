@@ -104,7 +104,6 @@ typedef struct live_pictures {
 
 struct live_monitor {
 	base_observer observer;
-	const base_observer *outer;
 	char *command, *folder;
 	double wall; /* seconds since 1970 at the beginning */
 	pthread_mutex_t lock;

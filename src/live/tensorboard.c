@@ -18,7 +18,6 @@ static const char *const part_names[PARTS] = {"train", "validation", "test"};
 
 struct live_tensorboard {
 	base_observer observer;
-	const base_observer *outer;
 	char *folder; /* of the run */
 	live_event_file files[PARTS];
 	bool broken;  /* what went wrong was said */
@@ -185,31 +184,8 @@ static void on_event(void *self, const base_event *event)
 		status = on_evaluation(b, event, &err);
 	if (status != BM_OK) {
 		b->broken = true;
-		base_warning(b->outer, "TensorBoard's files are not written any more: %s", err.message);
+		base_warning(b->observer.next, "TensorBoard's files are not written any more: %s", err.message);
 	}
-	base_report_event(b->outer, event);
-}
-
-/* ---- the rest only passes ---- */
-
-static void on_result(void *self, const char *line)
-{
-	base_result(((live_tensorboard *)self)->outer, "%s", line);
-}
-
-static void on_note(void *self, const char *line)
-{
-	base_note(((live_tensorboard *)self)->outer, "%s", line);
-}
-
-static void on_warning(void *self, const char *line)
-{
-	base_warning(((live_tensorboard *)self)->outer, "%s", line);
-}
-
-static void on_progress(void *self, const base_progress *progress)
-{
-	base_report_progress(((live_tensorboard *)self)->outer, progress);
 }
 
 bm_status live_tensorboard_create(const char *folder, const base_observer *outer, live_tensorboard **out, bm_error *err)
@@ -223,14 +199,8 @@ bm_status live_tensorboard_create(const char *folder, const base_observer *outer
 		base_free(b);
 		return BM_ERR_MEMORY;
 	}
-	b->outer = outer;
-	b->observer = (base_observer){.self = b,
-				      .result = on_result,
-				      .note = on_note,
-				      .warning = on_warning,
-				      .progress = on_progress,
-				      .event = on_event,
-				      .cancel = outer ? outer->cancel : NULL};
+	b->observer =
+		(base_observer){.self = b, .event = on_event, .next = outer, .cancel = outer ? outer->cancel : NULL};
 	*out = b;
 	return BM_OK;
 }

@@ -48,6 +48,19 @@ static void read_bytes(const char *path, uint8_t **bytes, size_t *size)
 	check(base_file_read(path, (size_t)1 << 30, bytes, size, &err), &err);
 }
 
+static void assert_same_file(const char *path, const char *other)
+{
+	uint8_t *a, *b;
+	size_t size_a, size_b;
+
+	read_bytes(path, &a, &size_a);
+	read_bytes(other, &b, &size_b);
+	assert_int_equal(size_a, size_b);
+	assert_memory_equal(a, b, size_a);
+	base_free(a);
+	base_free(b);
+}
+
 static void what_is_saved_comes_back(void **state)
 {
 	model m, loaded;
@@ -127,17 +140,7 @@ static void what_is_known_of_it_comes_back(void **state)
 	loaded.trust[2] = 'T';
 	check(model_save_trust(&loaded, path_a, &err), &err);
 	check(model_save(&loaded, path_b, &err), &err);
-	{
-		uint8_t *a, *b;
-		size_t size_a, size_b;
-
-		read_bytes(path_a, &a, &size_a);
-		read_bytes(path_b, &b, &size_b);
-		assert_int_equal(size_a, size_b);
-		assert_memory_equal(a, b, size_a);
-		base_free(a);
-		base_free(b);
-	}
+	assert_same_file(path_a, path_b);
 	model_free(&loaded);
 	check(model_save_safetensors(&m, false, path_b, &err), &err);
 	check(model_load(path_b, &loaded, &err), &err);
@@ -169,8 +172,6 @@ static void the_compact_network_comes_back(void **state)
 
 static void same_weights_same_bytes(void **state)
 {
-	uint8_t *a, *b;
-	size_t size_a, size_b;
 	model m, loaded;
 	bm_error err;
 
@@ -178,12 +179,7 @@ static void same_weights_same_bytes(void **state)
 	make_and_save(&small, &m, path_a);
 	check(model_load(path_a, &loaded, &err), &err);
 	check(model_save(&loaded, path_b, &err), &err);
-	read_bytes(path_a, &a, &size_a);
-	read_bytes(path_b, &b, &size_b);
-	assert_int_equal(size_a, size_b);
-	assert_memory_equal(a, b, size_a);
-	base_free(a);
-	base_free(b);
+	assert_same_file(path_a, path_b);
 	model_free(&loaded);
 	model_free(&m);
 }

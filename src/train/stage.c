@@ -11,6 +11,12 @@
 #define EMA_STEPS \
 	4 /* the average moves every so many steps: copying the weights out at each would cost time for nothing */
 
+static size_t image_values(const trainer *t)
+{
+	const size_t side = (size_t)t->plan->stages[t->state.stage].image_size;
+	return side * side * (size_t)t->m->options.channels;
+}
+
 train_optimizer_options train_adam_options(const train_stage *stage, int threads)
 {
 	return (train_optimizer_options){
@@ -77,9 +83,8 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 	t->probabilities = base_calloc(outputs, sizeof(float), "a batch's probabilities", err);
 	t->gradient = base_calloc(outputs, sizeof(float), "a batch's gradient", err);
 	bm_status status = t->probabilities && t->gradient ? BM_OK : BM_ERR_MEMORY;
-	t->plane = (size_t)stage->image_size * (size_t)stage->image_size * (size_t)t->m->options.channels;
 	if (status == BM_OK && stage->mixup > 0) {
-		t->mixed = base_malloc((size_t)stage->batch * t->plane, sizeof(float), "mixed images", err);
+		t->mixed = base_malloc((size_t)stage->batch * image_values(t), sizeof(float), "mixed images", err);
 		t->mixed_labels = base_malloc((size_t)stage->batch, sizeof(int), "mixed images", err);
 		status = t->mixed && t->mixed_labels ? BM_OK : BM_ERR_MEMORY;
 	}
@@ -158,7 +163,8 @@ static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_err
 	const float *images = batch->images;
 	train_mix mix = {0};
 	if (stage->mixup > 0) {
-		train_mixup(batch, t->plane, stage->mixup, t->options->seed, s->step, t->mixed, t->mixed_labels, &mix);
+		train_mixup(batch, image_values(t), stage->mixup, t->options->seed, s->step, t->mixed, t->mixed_labels,
+			    &mix);
 		images = t->mixed;
 	}
 	bm_status status = nn_network_forward(t->network, images, batch->count, true, s->step, t->probabilities, err);

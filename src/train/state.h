@@ -67,9 +67,8 @@ typedef struct trainer {
 	model_predictor *predictor;
 	train_optimizer optimizer;
 	float *probabilities, *gradient; /* [batch][classes] */
-	float *mixed;			 /* [batch][plane]; NULL: the stage mixes none */
+	float *mixed;			 /* [batch][image_size][image_size][channels]; NULL: the stage mixes none */
 	int *mixed_labels;		 /* [batch] */
-	size_t plane;			 /* values of an image */
 	nn_weights ema;			 /* .items NULL: none */
 	size_t last_checkpoint;		 /* state.batch of it */
 	base_hash frozen;		 /* hash of the stage's start weights on the disk */
