@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
 
 import cluster
 import keeper
@@ -174,8 +175,8 @@ class Case(unittest.TestCase):
                 pass
         return found
 
-    def files(self, path):
-        """Every file below an HDFS folder, by its path relative to it."""
+    def files(self, path, missing_ok=False):
+        """Every file below an HDFS folder, by its path relative to it; of no folder none, if that is to pass."""
         found = {}
 
         def walk(folder, prefix):
@@ -185,7 +186,11 @@ class Case(unittest.TestCase):
                     walk(f"{folder}/{one['pathSuffix']}", name + "/")
                 else:
                     found[name] = one
-        walk(path, "")
+        try:
+            walk(path, "")
+        except urllib.error.HTTPError as error:
+            if error.code != 404 or not missing_ok:
+                raise
         return found
 
 
