@@ -34,8 +34,11 @@ class Yarn(case.Case):
     def applications(self):
         return (self.servers.yarn("apps")["apps"] or {}).get("app", [])
 
-    def nothing_is_left(self):
+    def no_containers(self):
         self.until(lambda: self.servers.yarn("metrics")["clusterMetrics"]["allocatedVirtualCores"] == 0, "the end of the containers", 120)
+
+    def nothing_is_left(self):
+        self.no_containers()
         for folder in (".brainmri", ".sparkStaging"):
             # Before the first job there is no such folder.
             self.assertEqual(self.files(f"{self.home}/{folder}", missing_ok=True), {})
@@ -55,6 +58,7 @@ class Yarn(case.Case):
         self.nothing_is_left()
 
     def test_the_connection_is_tested(self):
+        self.no_containers()
         text = self.call("environment", self.environment["CLUSTER_HDFS"] + self.home, "--master", "yarn").stdout
         self.assertIn("✓ YARN ResourceManager reachable at 127.0.0.1:", text)
         self.assertIn("✓ Live YARN nodes: 1 (3 cores, 0 in use; 4096 MB of memory)", text)
