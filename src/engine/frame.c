@@ -10,7 +10,7 @@
 
 enum { HELLO = 16, REQUEST = 40, BEGIN = 16, END = 16, TAG = 4, FIRST_ROOM = 1 << 16 };
 
-static const char work_magic[] = "BMWORK01", part_magic[] = "BMPART01";
+static const char work_magic[] = "BMWORK01", part_magic[] = "BMPART02";
 static const uint32_t tag_request = 0x51524d42, tag_answer = 0x4e414d42,
 		      tag_end = 0x4e454d42; /* "BMRQ", "BMAN", "BMEN" */
 
@@ -169,11 +169,17 @@ void engine_request_free(engine_request *request)
 
 /* ---- parts ---- */
 
+uint32_t engine_preprocessing_number(void)
+{
+	return (uint32_t)base_hash_bytes(DATA_PACK_PREPROCESSING, strlen(DATA_PACK_PREPROCESSING)).low;
+}
+
 bm_status engine_write_part_begin(int fd, int side, bm_error *err)
 {
-	uint8_t bytes[BEGIN] = {0};
+	uint8_t bytes[BEGIN];
 	memcpy(bytes, part_magic, 8);
 	put32(bytes + 8, (uint32_t)side);
+	put32(bytes + 12, engine_preprocessing_number());
 	return engine_write_fd(fd, bytes, sizeof bytes, err);
 }
 
@@ -240,6 +246,11 @@ bm_status engine_part_begin(engine_part *part, int side, bm_error *err)
 	if (get32(bytes + 8) != (uint32_t)side)
 		return base_fail(err, BM_ERR_FORMAT, "'%s' holds images of %u pixels, not %d", part->name,
 				 get32(bytes + 8), side);
+	if (get32(bytes + 12) != engine_preprocessing_number())
+		return base_fail(err, BM_ERR_UNSUPPORTED,
+				 "'%s' comes from a worker of another version of brainmri, which makes other pixels; "
+				 "preprocess again with the brainmri-worker that was built with this program",
+				 part->name);
 	return BM_OK;
 }
 

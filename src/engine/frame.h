@@ -4,13 +4,14 @@
  *   to the worker    "BMWORK01" u32 side, u32 seconds
  *                    then for each image a request of 40 bytes, the name and the body:
  *                    u32 'BMRQ', u32 kind, u64 index, u32 name size, u32 body size, u64 hash low, u64 hash high
- *   from the worker  a part:  "BMPART01" u32 side, u32 0
+ *   from the worker  a part:  "BMPART02" u32 side, u32 its engine_preprocessing_number
  *                    then for each image an answer of 48 bytes, the reason and the pixels:
  *                    u32 'BMAN', u32 status, u64 index, u32 reason size, u32 pixel size, u64 file size,
  *                    u64 check low, u64 check high
  *                    at the end 16 bytes:  u32 'BMEN', u32 0, u64 answers
  *
- * Requests end where the pipe ends, between two of them. A part without its end is not whole. */
+ * Requests end where the pipe ends, between two of them. A part without its end is not whole. A part of another preprocessing
+ * is refused, by the task and by who reads it: its pixels would be others than those that are made here. */
 #ifndef ENGINE_FRAME_H
 #define ENGINE_FRAME_H
 
@@ -66,6 +67,9 @@ typedef struct engine_answer {
 	uint64_t size;	 /* of the file that it was made from, bytes */
 } engine_answer;
 
+/* Another one for every text of DATA_PACK_PREPROCESSING. */
+uint32_t engine_preprocessing_number(void);
+
 bm_status engine_write_part_begin(int fd, int side, bm_error *err);
 bm_status engine_write_answer(int fd, int side, const engine_answer *answer, bm_error *err);
 bm_status engine_write_part_end(int fd, uint64_t count, bm_error *err);
@@ -77,6 +81,7 @@ typedef struct engine_part {
 	int side;
 	uint64_t count; /* answers read */
 } engine_part;
+/* BM_ERR_UNSUPPORTED: of a worker of another version; BM_ERR_FORMAT: no part, or of another side. */
 bm_status engine_part_begin(engine_part *part, int side, bm_error *err);
 /* The answer's header and reason; when its status is BM_OK engine_part_pixels must follow, which checks all of it.
  * BM_ERR_FORMAT: cut off, damaged, no part. */

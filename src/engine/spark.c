@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "engine/frame.h"
 #include "engine/spark_job.h"
 
 enum { RESULT_LIMIT = 64 << 20, LOG_TAIL = 256 << 10 };
@@ -276,7 +277,7 @@ static void end(engine_spark_job *job)
 }
 
 struct numbers {
-	char side[16], seconds[16], attempts[16], partitions[16], measure[16], worker[256];
+	char side[16], seconds[16], attempts[16], partitions[16], measure[16], worker[256], preprocessing[16];
 };
 
 /* The words that the job is given. */
@@ -289,11 +290,13 @@ static void argue(engine_spark_job *job, int side, int measure, struct numbers *
 	snprintf(n->attempts, sizeof n->attempts, "%d", ENGINE_SPARK_ATTEMPTS);
 	snprintf(n->partitions, sizeof n->partitions, "%d", spark->partitions);
 	snprintf(n->measure, sizeof n->measure, "%d", measure);
+	snprintf(n->preprocessing, sizeof n->preprocessing, "%u", engine_preprocessing_number());
 	snprintf(n->worker, sizeof n->worker, "%s",
 		 job->place.rest[0] ? "brainmri-worker" : base_path_name(job->place.worker));
-	const char *const all[] = {"--job",	   job->folder,	  "--data",    job->data,  "--worker",	 n->worker,
-				   "--side",	   n->side,	  "--seconds", n->seconds, "--attempts", n->attempts,
-				   "--partitions", n->partitions, "--measure", n->measure};
+	const char *const all[] = {"--job",	 job->folder,	    "--data",	     job->data,	    "--worker",
+				   n->worker,	 "--side",	    n->side,	     "--seconds",   n->seconds,
+				   "--attempts", n->attempts,	    "--partitions",  n->partitions, "--measure",
+				   n->measure,	 "--preprocessing", n->preprocessing};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		words[count++] = all[i];
 	words[count] = NULL;

@@ -12,6 +12,11 @@ typedef struct known {
 
 /* The first that fits: causes stand before what follows from them. */
 static const known errors[] = {
+	{"another version of brainmri runs as the worker", NULL, BM_ERR_UNSUPPORTED,
+	 "the worker would make other pixels than this program; ship the brainmri-worker that was built with it: "
+	 "install both anew, and unset BRAINMRI_WORKER or let it name that one"},
+	{"unknown argument --", NULL, BM_ERR_UNSUPPORTED,
+	 "the job's jar is older than this program; make it anew with 'make spark'"},
 	{"gave no answer to", NULL, BM_ERR_DATA,
 	 "a task hung; look at the image that is named, or give it more time with --image-seconds"},
 	{"brainmri worker ended by signal 9", NULL, BM_ERR_MEMORY,

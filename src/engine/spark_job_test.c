@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "data/test_fixture.h"
+#include "engine/frame.h"
 #include "engine/preprocess.h"
 #include "engine/spark_job.h"
 
@@ -290,7 +291,20 @@ static void a_submission_names_all_that_the_cluster_needs(void **state)
 	assert_non_null(strstr(json_string_value(json_object_get(properties, "spark.files")), "/brainmri-worker"));
 	assert_string_equal(json_string_value(json_object_get(properties, "spark.ui.port")), "4999");
 	assert_string_equal(json_string_value(json_object_get(properties, "spark.task.maxFailures")), "4");
-	assert_true(json_array_size(json_object_get(json, "appArgs")) >= 14);
+	const json_t *arguments = json_object_get(json, "appArgs");
+	size_t i, side = 0, preprocessing = 0;
+	json_t *value;
+	json_array_foreach(arguments, i, value)
+	{
+		if (strcmp(json_string_value(value), "--side") == 0)
+			side = i + 1;
+		if (strcmp(json_string_value(value), "--preprocessing") == 0)
+			preprocessing = i + 1;
+	}
+	assert_true(side > 0 && preprocessing > 0);
+	assert_string_equal(json_string_value(json_array_get(arguments, side)), "16");
+	assert_int_equal(strtoul(json_string_value(json_array_get(arguments, preprocessing)), NULL, 10),
+			 engine_preprocessing_number());
 	json_decref(json);
 }
 

@@ -76,6 +76,11 @@ static void failures_say_what_to_do(void **state)
 		{"DSQuotaExceededException: The DiskSpace quota", "hdfs dfs -df -h", BM_ERR_IO},
 		{"brainmri.Worker$Ended: brainmri worker gave no answer to 'a/b.jpg' in 3 s and was ended", "'a/b.jpg'",
 		 BM_ERR_DATA},
+		{"SparkException: Job aborted due to stage failure: Task 1 in stage 0.0 failed 4 times, most recent "
+		 "failure: Lost task 1.3: another version of brainmri runs as the worker on node7",
+		 "(another version of brainmri runs as the worker on node7)", BM_ERR_UNSUPPORTED},
+		{"java.lang.IllegalArgumentException: unknown argument --preprocessing", "make spark",
+		 BM_ERR_UNSUPPORTED},
 		{"brainmri worker ended by signal 11 on 'a/b.jpg'", "'a/b.jpg'", BM_ERR_IO},
 		{"x\nException in thread \"main\" java.lang.Odd: strange\n", "strange", BM_ERR_IO},
 		{"When running with master 'yarn' either HADOOP_CONF_DIR or YARN_CONF_DIR must be set in the "

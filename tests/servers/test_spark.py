@@ -131,6 +131,20 @@ class Spark(case.Case):
         self.same_pack(run)
         self.assertEqual(sum(task["attempt"] > 0 for task in result["spark"]["tasks"]), 1)
 
+    def test_worker_of_another_version(self):
+        """It would make other pixels, and says so before it has made any."""
+        worker = self.folder / "worker-of-another-version"
+        worker.write_text("#!/usr/bin/env python3\nimport sys\n"
+                          "begin = sys.stdin.buffer.read(16)\n"
+                          "sys.stdout.buffer.write(b'BMPART02' + begin[8:12] + bytes(4))\n"
+                          "sys.stdout.buffer.flush()\n"
+                          "sys.stdin.buffer.read()\n")
+        worker.chmod(0o755)
+        run = self.fresh("version")
+        self.fails("preprocess", run, "--master", self.master, says=("another version of brainmri runs as the worker on 127.0.0.1", "BRAINMRI_WORKER"),
+                   timeout=300, BRAINMRI_WORKER=str(worker))
+        self.assertFalse((run / "pack").exists())
+
     def test_executor_killed_in_the_middle(self):
         run = self.fresh("killed")
         process = self.begin("preprocess", run, "--master", self.master, "--partitions", 8, BRAINMRI_WORKER=self.worker("slow"))

@@ -39,6 +39,7 @@ public final class Preprocess {
 		private static final long serialVersionUID = 1;
 		String job, data, worker;
 		int side = 224, seconds = 60, attempts = 4, partitions, readers = 4, measure;
+		Integer preprocessing; /* the number that the worker must have in its part's head */
 		boolean watch;
 	}
 
@@ -62,12 +63,14 @@ public final class Preprocess {
 			case "--partitions": s.partitions = Integer.parseInt(value); break;
 			case "--readers": s.readers = Integer.parseInt(value); break;
 			case "--measure": s.measure = Integer.parseInt(value); break;
+			case "--preprocessing": s.preprocessing = Integer.parseUnsignedInt(value); break;
 			case "--watch": s.watch = value.equals("yes"); break;
 			default: throw new IllegalArgumentException("unknown argument " + args[i]);
 			}
 		}
-		if (s.job == null || s.data == null || s.worker == null)
-			throw new IllegalArgumentException("--job, --data and --worker are needed; brainmri gives them");
+		if (s.job == null || s.data == null || s.worker == null || s.preprocessing == null)
+			throw new IllegalArgumentException("--job, --data, --worker and --preprocessing are needed; the brainmri of this "
+				+ "version gives them");
 		return s;
 	}
 

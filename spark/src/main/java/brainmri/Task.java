@@ -22,7 +22,6 @@ import org.apache.spark.TaskContext;
  * whole, so that a task which is tried again or runs twice never doubles an image.
  */
 final class Task {
-	private static final byte[] PART_MAGIC = "BMPART01".getBytes(StandardCharsets.US_ASCII);
 	private static final int TAG_END = 0x4e454d42 /* "BMEN" */, ZIP_HEADER = 0x04034b50;
 
 	private final Preprocess.Settings settings;
@@ -89,17 +88,22 @@ final class Task {
 		return false;
 	}
 
+	static String host() {
+		return SparkEnv.get().blockManager().blockManagerId().host();
+	}
+
 	private String row(long begun) {
 		return String.format(java.util.Locale.ROOT,
 			"{\"partition\": %d, \"attempt\": %d, \"executor\": %s, \"host\": %s, \"images\": %d, \"rejected\": %d, "
 				+ "\"bytes\": %d, \"seconds\": %.3f}",
 			context.partitionId(), context.attemptNumber(), Preprocess.quote(SparkEnv.get().executorId()),
-			Preprocess.quote(SparkEnv.get().blockManager().blockManagerId().host()), images, rejected, bytes,
+			Preprocess.quote(host()), images, rejected, bytes,
 			(System.nanoTime() - begun) / 1e9);
 	}
 
 	private void work(OutputStream out) throws Exception {
-		out.write(ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN).put(PART_MAGIC).putInt(settings.side).array());
+		out.write(ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN).put(Worker.PART_MAGIC).putInt(settings.side)
+			.putInt(settings.preprocessing).array());
 		boolean last = context.attemptNumber() >= settings.attempts - 1;
 		String skip = null; /* why the first of the rest is left out */
 		int done = 0;

@@ -33,7 +33,7 @@ import org.apache.spark.TaskContext;
  */
 final class Worker implements AutoCloseable {
 	private static final byte[] WORK_MAGIC = "BMWORK01".getBytes(StandardCharsets.US_ASCII);
-	private static final byte[] PART_MAGIC = "BMPART01".getBytes(StandardCharsets.US_ASCII);
+	static final byte[] PART_MAGIC = "BMPART02".getBytes(StandardCharsets.US_ASCII);
 	private static final int TAG_REQUEST = 0x51524d42, TAG_ANSWER = 0x4e414d42, TAG_END = 0x4e454d42;
 	private static final int FILE_LIMIT = 64 << 20, NAME_LIMIT = 4096, REASON_LIMIT = 1024, AHEAD_BYTES = 64 << 20,
 		AHEAD_FILES = 32, SAID_LIMIT = 4096, GRACE_SECONDS = 10, WATCH_MS = 100;
@@ -109,8 +109,9 @@ final class Worker implements AutoCloseable {
 		byte[] body = new byte[Math.max(settings.side * settings.side, REASON_LIMIT)];
 		try {
 			in.readFully(head.array(), 0, 16);
-			if (!Arrays.equals(Arrays.copyOf(head.array(), 8), PART_MAGIC) || head.getInt(8) != settings.side)
-				throw new IOException("the worker is not of this version of brainmri");
+			if (!Arrays.equals(Arrays.copyOf(head.array(), 8), PART_MAGIC) || head.getInt(8) != settings.side
+				|| head.getInt(12) != settings.preprocessing)
+				throw new IOException("another version of brainmri runs as the worker on " + Task.host());
 			while (true) {
 				in.readFully(head.array(), 0, 16);
 				if (head.getInt(0) == TAG_END)
