@@ -64,7 +64,9 @@ bool engine_spark_reach(const char *addresses, engine_spark_place *p, bm_error *
 bm_status engine_spark_find_yarn(const engine_spark *spark, engine_spark_place *p, bm_error *err);
 bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *service);
 /* Whether YARN has the job and has not begun it; then why: which application, and what YARN says of it. */
-bool engine_spark_waits_for_yarn(engine_spark_job *job, char *why, size_t size);
+bool engine_spark_waits_for_yarn(const engine_spark_job *job, char *why, size_t size);
+/* Takes a job that YARN has not begun out of its queue, with the files that Spark left for it. */
+void engine_spark_leave_yarn(const engine_spark_job *job);
 /* Of the ResourceManager's /ws/v1/cluster/metrics. */
 bool engine_spark_read_yarn(const json_t *json, engine_spark_service *service);
 /* How many executors with how many cores take what is free; Spark's own default is two of one core. false: not known. */

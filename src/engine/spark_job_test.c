@@ -29,7 +29,7 @@ static struct server {
 	pthread_t thread;
 	const struct page *pages;
 	atomic_int kills;
-	char last[16384]; /* the last POST */
+	char last[16384]; /* the last POST or PUT */
 } server;
 
 static void answer(int client)
@@ -50,7 +50,7 @@ static void answer(int client)
 	if (!path)
 		return;
 	path++;
-	if (strncmp(request, "POST", 4) == 0)
+	if (strncmp(request, "POST", 4) == 0 || strncmp(request, "PUT", 3) == 0)
 		snprintf(server.last, sizeof server.last, "%s", request);
 	if (strstr(request, "/v1/submissions/kill/"))
 		atomic_fetch_add(&server.kills, 1);
@@ -444,6 +444,49 @@ static void the_page_is_followed_to_yarn(void **state)
 	end_server();
 }
 
+static char warned[400];
+
+static void keep_warning(void *self, const char *line)
+{
+	(void)self;
+	snprintf(warned, sizeof warned, "%s", line);
+}
+
+static void a_job_that_waits_is_taken_out_of_yarn(void **state)
+{
+	static struct page pages[] = {
+		{"/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED&applicationTags=spark-1-2-3 ",
+		 "{\"apps\":{\"app\":[{\"id\":\"application_7\"}]}}"},
+		{"/ws/v1/cluster/apps/application_7/state?user.name=an%20owner ", "{\"state\":\"KILLED\"}"},
+		{0}};
+	base_observer observer = {.warning = keep_warning};
+	engine_spark_job job = {.folder = (char[]){"file:///x/spark-1-2-3"}, .observer = &observer};
+	char wanted[128];
+	(void)state;
+	setenv("HADOOP_USER_NAME", "an owner", 1);
+	begin_server(pages);
+	snprintf(job.place.yarn[0], sizeof job.place.yarn[0], "http://127.0.0.1:1");
+	snprintf(job.place.yarn[1], sizeof job.place.yarn[1], "http://%s", server.address);
+	engine_spark_leave_yarn(&job);
+	assert_string_equal(warned, "");
+	snprintf(wanted, sizeof wanted, "PUT %s", pages[1].path);
+	assert_int_equal(strncmp(server.last, wanted, strlen(wanted)), 0);
+	assert_non_null(strstr(server.last, "Content-Type: application/json\r\n"));
+	assert_string_equal(strstr(server.last, "\r\n\r\n") + 4, "{\"state\":\"KILLED\"}");
+	/* Refused: the user is told what to do. */
+	setenv("HADOOP_USER_NAME", "another", 1);
+	engine_spark_leave_yarn(&job);
+	assert_non_null(strstr(warned, "(HTTP 404); end it with: yarn application -kill application_7"));
+	/* Nothing waits: nothing is asked for. */
+	server.last[0] = warned[0] = '\0';
+	job.folder = (char[]){"file:///x/spark-4-5-6"};
+	engine_spark_leave_yarn(&job);
+	assert_string_equal(server.last, "");
+	assert_string_equal(warned, "");
+	unsetenv("HADOOP_USER_NAME");
+	end_server();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(yarn_is_found_by_its_configuration, setup, teardown),
 		cmocka_unit_test(what_is_free_is_taken),
 		cmocka_unit_test(the_page_is_followed_to_yarn),
+		cmocka_unit_test(a_job_that_waits_is_taken_out_of_yarn),
 		cmocka_unit_test_setup_teardown(a_submission_names_all_that_the_cluster_needs, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("engine/spark_job", tests, NULL, NULL);

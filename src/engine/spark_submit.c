@@ -392,5 +392,8 @@ void engine_spark_stop(engine_spark_job *job)
 		storage_http_close(http);
 		job->driver[0] = '\0';
 	}
+	bool waits = job->child > 0 && !job->application[0] && job->place.yarn[0][0];
 	stop_here(job);
+	if (waits)
+		engine_spark_leave_yarn(job);
 }

@@ -236,9 +236,8 @@ static void look_for_yarn(engine_spark_job *job, double now)
 	base_warning(
 		job->observer,
 		"YARN has not begun the job yet: no node has enough free cores or memory, or its queue is full (%s); "
-		"look at %s/cluster, or name another queue: --spark-conf spark.yarn.queue=NAME. What is stopped now "
-		"stays in the queue until: yarn application -kill %.*s",
-		why, job->place.yarn[0], (int)strcspn(why, " "), why);
+		"look at %s/cluster, or stop it (Ctrl-C) and name another queue: --spark-conf spark.yarn.queue=NAME",
+		why, job->place.yarn[0]);
 	job->waiting_said = true;
 }
 

@@ -6,8 +6,16 @@
 #include "base/memory.h"
 #include "engine/spark_job.h"
 #include "storage/hadoop_config.h"
+#include "storage/hdfs.h"
 
-enum { FILE_LIMIT = 16 << 20, IDS_MAX = 8, RPC_PORT = 8032, WEB_PORT = 8088, SECURE_WEB_PORT = 8090 };
+enum {
+	ANSWER_LIMIT = 1 << 20,
+	FILE_LIMIT = 16 << 20,
+	IDS_MAX = 8,
+	RPC_PORT = 8032,
+	WEB_PORT = 8088,
+	SECURE_WEB_PORT = 8090
+};
 /* An executor's: what YARN gives in one piece unless it is told otherwise (yarn.scheduler.maximum-allocation-vcores). */
 enum { EXECUTOR_CORES = 4 };
 /* Of memory in a container, beside the executor's heap: Spark's own default; and the container that asks for the others. */
@@ -168,7 +176,7 @@ bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *se
 	return known;
 }
 
-bool engine_spark_waits_for_yarn(engine_spark_job *job, char *why, size_t size)
+static bool waits_for_yarn(const engine_spark_job *job, storage_http *http, char *why, size_t size)
 {
 	bool waits = false;
 	for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !waits; i++) {
@@ -177,7 +185,7 @@ bool engine_spark_waits_for_yarn(engine_spark_job *job, char *why, size_t size)
 		snprintf(url, sizeof url,
 			 "%s/ws/v1/cluster/apps?states=NEW,NEW_SAVING,SUBMITTED,ACCEPTED&applicationTags=%s",
 			 job->place.yarn[i], base_path_name(job->folder));
-		json_t *json = engine_spark_get(job->http, url, NULL, 0);
+		json_t *json = engine_spark_get(http, url, NULL, 0);
 		waits = json_unpack(json, "{s:{s:[{s:s, s?:s, s?:s}]}}", "apps", "app", "id", &id, "queue", &queue,
 				    "diagnostics", &diagnostics) == 0;
 		if (waits)
@@ -186,6 +194,89 @@ bool engine_spark_waits_for_yarn(engine_spark_job *job, char *why, size_t size)
 		json_decref(json);
 	}
 	return waits;
+}
+
+bool engine_spark_waits_for_yarn(const engine_spark_job *job, char *why, size_t size)
+{
+	return waits_for_yarn(job, job->http, why, size);
+}
+
+static bm_status give_order(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
+{
+	const char **order = arg;
+	size_t length = strlen(*order);
+	(void)err;
+	*got = length < room ? length : room;
+	memcpy(bytes, *order, *got);
+	*order += *got;
+	return BM_OK;
+}
+
+/* Whether the ResourceManager with this page takes the order; else why not. */
+static bool kill_at(storage_http *http, const char *page, const char *id, const char *user, char *why, size_t size)
+{
+	const char *order = "{\"state\":\"KILLED\"}";
+	storage_source source = {.next = give_order, .arg = &order, .size = strlen(order)};
+	storage_http_answer answer = {0};
+	base_text url = {0};
+	base_text_add(&url, "%s/ws/v1/cluster/apps/%s/state?user.name=", page, id);
+	storage_hdfs_escape(&url, user, false);
+	storage_http_request request = {
+		.method = "PUT", .url = base_text_string(&url), .source = &source, .json = true, .limit = ANSWER_LIMIT};
+	bool taken = false;
+	if (!url.failed && storage_http_do(http, &request, &answer, NULL) == BM_OK) {
+		taken = answer.end == HTTP_ANSWERED && answer.code / 100 == 2;
+		if (answer.end == HTTP_ANSWERED && answer.code / 100 != 3) /* one on standby sends on to the other */
+			snprintf(why, size, "HTTP %ld", answer.code);
+		if (answer.end != HTTP_ANSWERED)
+			snprintf(why, size, "%s", answer.why);
+	}
+	storage_http_answer_free(&answer);
+	base_text_free(&url);
+	return taken;
+}
+
+/* The jar and the worker, which only a job that is begun deletes. */
+static void remove_staging(const engine_spark_job *job, const char *id)
+{
+	char folder[480];
+	base_text url = {0};
+	storage *home = NULL;
+	storage_options options = {.webhdfs = storage_webhdfs(job->exchange)};
+	const char *end = strstr(job->folder, "/.brainmri/");
+	base_text_append(&url, job->folder, end ? (size_t)(end - job->folder) : 0);
+	snprintf(folder, sizeof folder, ".sparkStaging/%s", id);
+	if (end && !url.failed && storage_open_with(base_text_string(&url), &options, &home, NULL) == BM_OK)
+		(void)storage_remove(home, folder, true, NULL, NULL);
+	storage_close(home);
+	base_text_free(&url);
+}
+
+void engine_spark_leave_yarn(const engine_spark_job *job)
+{
+	char id[400], user[64], why[256] = "no memory";
+	bool killed = false;
+	storage_http *http = NULL; /* the job's is cancelled */
+	storage_http_options options = {.connect_timeout = 3, .idle_timeout = 10};
+	if (storage_http_open(&options, &http, NULL) != BM_OK)
+		return;
+	storage_hadoop_user(user, sizeof user);
+	if (waits_for_yarn(job, http, id, sizeof id))
+		id[strspn(id, "application_0123456789")] = '\0'; /* it becomes the name of a folder that is deleted */
+	else
+		id[0] = '\0';
+	if (id[0]) {
+		for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !killed; i++)
+			killed = kill_at(http, job->place.yarn[i], id, user, why, sizeof why);
+		if (!killed)
+			base_warning(
+				job->observer,
+				"YARN did not take %s out of its queue (%s); end it with: yarn application -kill %s",
+				id, why, id);
+		else if (job->user[0])
+			remove_staging(job, id);
+	}
+	storage_http_close(http);
 }
 
 /* "512m", "1g", "2048k"; a number alone is bytes in Spark's memory settings. */

@@ -208,6 +208,27 @@ void storage_hadoop_config_free(storage_hadoop_config *config)
 
 /* ---- values ---- */
 
+static bool login(char *name, size_t size)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[2048];
+	if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0 || !found)
+		return false;
+	snprintf(name, size, "%s", entry.pw_name);
+	return true;
+}
+
+void storage_hadoop_user(char *name, size_t size)
+{
+	const char *given = getenv("HADOOP_USER_NAME");
+	if (given && given[0]) {
+		snprintf(name, size, "%s", given);
+	} else if (!login(name, size)) {
+		given = getenv("USER");
+		snprintf(name, size, "%s", given && given[0] ? given : "nobody");
+	}
+}
+
 const char *storage_hadoop_config_raw(const storage_hadoop_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->count; i++)
@@ -221,14 +242,8 @@ static const char *variable(const storage_hadoop_config *config, const char *nam
 {
 	if (strncmp(name, "env.", 4) == 0)
 		return getenv(name + 4);
-	if (strcmp(name, "user.name") == 0) {
-		struct passwd entry, *found = NULL;
-		char buffer[2048];
-		if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0 || !found)
-			return NULL;
-		snprintf(room, size, "%s", entry.pw_name);
-		return room;
-	}
+	if (strcmp(name, "user.name") == 0)
+		return login(room, size) ? room : NULL;
 	return storage_hadoop_config_raw(config, name);
 }
 

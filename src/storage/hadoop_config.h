@@ -27,6 +27,9 @@ const char *storage_hadoop_config_raw(const storage_hadoop_config *config, const
 /* The same with ${other.property}, ${user.name} and ${env.NAME} replaced; *out is the caller's, NULL when not set. */
 bm_status storage_hadoop_config_get(const storage_hadoop_config *config, const char *name, char **out, bm_error *err);
 
+/* Who we are for servers that believe it: HADOOP_USER_NAME, else the login. */
+void storage_hadoop_user(char *name, size_t size);
+
 enum { STORAGE_NAMENODES_MAX = 8 };
 
 /* Where a file system answers. */

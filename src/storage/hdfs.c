@@ -1,6 +1,5 @@
 /* HDFS as a place where bytes live. Each operation is one or two WebHDFS calls; all can be made again. */
 #include <jansson.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -412,17 +411,6 @@ static const storage_backend hdfs_backend = {
 	.transfers = STORAGE_HDFS_TRANSFERS,
 };
 
-static void find_user(storage_hdfs *h)
-{
-	const char *name = getenv("HADOOP_USER_NAME");
-	struct passwd entry, *found = NULL;
-	char room[2048];
-	if (!name || !name[0])
-		name = getpwuid_r(geteuid(), &entry, room, sizeof room, &found) == 0 && found ? found->pw_name
-											      : getenv("USER");
-	snprintf(h->user, sizeof h->user, "%s", name && name[0] ? name : "nobody");
-}
-
 static bm_status copy_setting(const char *variable, char **out, bm_error *err)
 {
 	const char *value = getenv(variable);
@@ -528,7 +516,7 @@ bm_status storage_hdfs_open(storage *s, const char *where, const storage_options
 	h->cancel = options->cancel;
 	h->attempts = options->attempts > 0 ? options->attempts : 8;
 	h->wait = options->wait > 0 ? options->wait : 0.25;
-	find_user(h);
+	storage_hadoop_user(h->user, sizeof h->user);
 	bm_status status = connect_to(h, s->url, where, authority, options, err);
 	if (status == BM_OK)
 		status = set_root(s, h, where + authority, err);

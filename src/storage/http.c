@@ -338,7 +338,8 @@ static bool make_headers(const storage_http_request *r, struct curl_slist **out)
 {
 	/* Without "Expect" there is no pause before the body, and the NameNode keeps the connection. */
 	char line[4096] = "Expect:";
-	const char *lines[] = {line, "Content-Type: application/octet-stream", NULL};
+	const char *lines[] = {
+		line, r->json ? "Content-Type: application/json" : "Content-Type: application/octet-stream", NULL};
 	for (int i = 0; i < 3; i++) {
 		if (i == 1 && !r->source)
 			continue;

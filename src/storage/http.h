@@ -22,6 +22,7 @@ typedef struct storage_http_request {
 	const char *bearer;	      /* token; NULL: none */
 	bool always;		      /* tidying up: done though the work is cancelled */
 	const storage_source *source; /* body of a PUT or POST; NULL: empty */
+	bool json;		      /* what the body is; else bytes */
 	size_t limit;		      /* bytes of an answer's body that are taken */
 	uint8_t *room; /* where the body of a 2xx answer goes, `limit` bytes; NULL: into the answer's own memory */
 } storage_http_request;

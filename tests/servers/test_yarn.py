@@ -91,13 +91,14 @@ class Yarn(case.Case):
             return (self.folder / "began.log").read_text(encoding="utf-8", errors="replace")
         self.until(lambda: process.poll() is not None or "YARN has not begun the job yet" in told(), "the program tells why nothing happens", 300)
         application = next(one["id"] for one in self.applications() if one["state"] == "ACCEPTED")
-        self.assertIn(f"yarn application -kill {application}", told())
+        self.assertIn(application, told())
         self.assertIn("spark.yarn.queue", told())
         process.send_signal(signal.SIGINT)
         self.ends(process, code=1, seconds=120)
-        # What is left in the queue ends as soon as it is begun, since nobody waits for it.
-        self.servers.start_yarn()
-        self.until(lambda: all(one["state"] in ("FINISHED", "KILLED", "FAILED") for one in self.applications()), "the end of the application", 120)
+        # There is still no node: nobody but the program has ended it.
+        self.until(lambda: next(one["state"] for one in self.applications() if one["id"] == application) == "KILLED", "the end of the application", 60)
+        self.assertNotIn("yarn application -kill", told())
+        self.nothing_is_left()
 
     def test_no_configuration(self):
         run = self.fresh("local", "threads")
