@@ -230,7 +230,7 @@ const cli_option cli_options[] = {
 	{CLI_WEBHDFS, "webhdfs", 0, "HOST:PORT[,...]",
 	 "the NameNodes' HTTP addresses (from Hadoop's configuration, or port 9870)",
 	 RUN | ENVIRONMENT | EXPLORE | CLASSES | PREPROCESS | BENCH | DATA},
-	{CLI_TRANSFERS, "transfers", 0, "N", "files at once, 1 to 64 (8)", DATA},
+	{CLI_TRANSFERS, "transfers", 0, "N", "files at once, 1 to 64 (16 with a server)", DATA},
 	{CLI_REPLICATION, "replication", 0, "N", "copies that HDFS keeps of each file (its default)", DATA},
 	{CLI_NO_VERIFY, "no-verify", 0, NULL, "compare lengths only, no checksums", DATA},
 

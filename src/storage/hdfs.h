@@ -9,7 +9,7 @@
 #include "storage/hadoop_config.h"
 #include "storage/http.h"
 
-enum { STORAGE_HDFS_TRANSFERS = 8, STORAGE_HDFS_ROUTES = 64 };
+enum { STORAGE_HDFS_TRANSFERS = 16, STORAGE_HDFS_ROUTES = 64 };
 
 /* Where the NameNode sent a call on a file's bytes: good for other files too (hdfs_route.c). */
 typedef struct storage_hdfs_route {

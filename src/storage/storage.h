@@ -54,7 +54,7 @@ bm_status storage_open(const char *url, storage **out, bm_error *err);
 bm_status storage_open_with(const char *url, const storage_options *options, storage **out, bm_error *err);
 void storage_close(storage *s); /* NULL is allowed */
 const char *storage_url(const storage *s);
-/* How many transfers at once pay: 0 where bytes come from a local disk, 8 from a server. */
+/* How many transfers at once pay: 0 where bytes come from a local disk, 16 from a server. */
 int storage_transfers(const storage *s);
 /* For others who read a zip pack: where the header of this file begins in it. false: it is no file of a pack. */
 bool storage_pack_place(const storage *s, const char *path, uint64_t *offset);

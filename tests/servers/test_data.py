@@ -56,8 +56,8 @@ class Data(case.Case):
             return 0
 
     def begin_put(self, until=40):
-        """A put of the small set, caught in the middle."""
-        process = self.begin("data", "put", self.small, self.url)
+        """A put of the small set, caught in the middle: by few transfers, so that there is time for it."""
+        process = self.begin("data", "put", self.small, self.url, "--transfers", "4")
         self.until(lambda: process.poll() is not None or self.count() > until, "the put goes on")
         self.assertIsNone(process.poll(), "the put ended before it could be disturbed")
         return process
@@ -137,7 +137,7 @@ class Data(case.Case):
     def test_a_datanode_killed_during_a_get(self):
         self.call("data", "put", self.small, self.url)
         self.addCleanup(self.servers.wait_hdfs)
-        process = self.begin("data", "get", self.url, self.folder / "got")
+        process = self.begin("data", "get", self.url, self.folder / "got", "--transfers", "4")
         self.until(lambda: process.poll() is not None or len(list((self.folder / "got").rglob("*.jpg"))) > 20, "the get goes on")
         self.assertIsNone(process.poll(), "the get ended before it could be disturbed")
         self.servers.kill("datanode-2")
