@@ -44,6 +44,7 @@ typedef enum cli_option_id {
 	CLI_NO_CLASS_WEIGHTS,
 	CLI_TIME_BUDGET,
 	CLI_NO_BENCH,
+	CLI_SAMPLE,
 	CLI_MODEL,
 	CLI_FOLDS,
 	CLI_TRIALS,

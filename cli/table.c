@@ -74,7 +74,7 @@ const cli_command cli_commands[] = {
 	 "brainmri predict runs/first/best_model_stage2.keras *.png --json\nbrainmri predict --card",
 	 0, -1, cli_predict},
 	{"bench", "RUN | DATA [--out RUN]", "phase 10: sequential against parallel preprocessing, with a projection",
-	 "", "brainmri bench runs/first", 1, 1, cli_bench},
+	 "", "brainmri bench runs/first\nbrainmri bench DATA --sample 0 --master 'local[*]'", 1, 1, cli_bench},
 	{"report", "RUN...",
 	 "phase 10: the list of artifacts, the summary and report.html, made anew; of several runs, a comparison",
 	 "Several runs are put side by side: results, settings that differ, and whether what one gets right and the "
@@ -204,6 +204,7 @@ const cli_option cli_options[] = {
 	 "write what TensorBoard shows into RUN/tensorboard: 'tensorboard --logdir RUN/tensorboard'",
 	 RUN | TRAIN | EVALUATE},
 	{CLI_NO_BENCH, "no-bench", 0, NULL, "leave the benchmark of phase 10 out", RUN},
+	{CLI_SAMPLE, "sample", 0, "N", "images that are measured, 0: all (400)", BENCH},
 
 	{CLI_MODEL, "model", 0, "RUN|FILE", "also measure this model's accuracy with and without the copies", AUDIT},
 	{CLI_FOLDS, "folds", 'k', "N", "2 to 20 (5)", CROSSVAL},

@@ -89,6 +89,15 @@ cluster() {
 	done < <(scripts/bench-spark.sh "$build" "$data" "$rounds")
 }
 
+# Phase 10's bench, all images, at each of its settings.
+scaling() {
+	local who setting rate
+	note "Preprocessing on Spark local[N]"
+	while read -r who setting rate; do
+		value "$who.$setting" "$rate"
+	done < <(python3 tests/bench/scaling.py "$program" "$data" --values)
+}
+
 # Real images and servers; the whole commands, Java's start included.
 upload() {
 	local name rate
@@ -161,13 +170,16 @@ else
 fi
 
 status=0
-startup && preprocessing && cluster && upload && network && predict || status=1
+startup && preprocessing && cluster && scaling && upload && network && predict || status=1
 
 {
 	echo "$(date -u +%F), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1); best of $rounds rounds; images/s, files/s"
 	printf '%-46s %10s %10s %9s %10s\n' "" brainmri other ratio goal
 	row "preprocessing / PySpark local[2], compute only" brainmri.preprocess pyspark.preprocess 8
 	row "preprocessing on Spark / PySpark, one cluster" brainmri.cluster pyspark.cluster 5
+	for setting in 'local[2]' 'local[4]' 'local[*]'; do
+		row "bench of phase 10, Spark $setting / PySpark" "brainmri.$setting" "pyspark.$setting" 1
+	done
 	row "upload of small files / hdfs dfs -put" brainmri.put fsshell.put 3
 	row "upload of a pack / hdfs dfs -put" brainmri.pack fsshell.put 5
 	row "preprocessing / decoding alone (the limit)" brainmri.preprocess limit.decode 0.6

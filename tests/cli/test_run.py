@@ -151,7 +151,10 @@ class Run(Case):
         self.assertEqual(self.result(self.json("evaluate", "steps"), "evaluate")["accuracy"],
                          self.load("one/phases/09-evaluate.json")["result"]["accuracy"])
         self.assertEqual(self.read("one/best_model_stage1.keras"), self.read("steps/best_model_stage1.keras"))
-        self.assertEqual(len(self.result(self.json("bench", "steps"), "benchmark")["settings"]), 4)
+        bench = self.result(self.json("bench", "steps"), "benchmark")
+        self.assertEqual((len(bench["settings"]), bench["sample"]), (4, 4 * self.count))
+        self.assertEqual(self.result(self.json("bench", "data", "--sample", "3"), "benchmark")["sample"], 3)
+        self.assertEqual(self.result(self.json("bench", "data", "--sample", "0"), "benchmark")["sample"], 4 * self.count)
         self.json("report", "steps")
         self.assertGreater(len(self.read("steps/report.html")), 10000)
 
