@@ -227,18 +227,21 @@ static void curve(base_text *html, const plot *p, const train_history *h, int ki
 			      at_y(p, fmin(fmax(value_of(&h->epochs[0], kind), p->low_y), p->high_y)), colour);
 }
 
-/* Stages, and the best epoch on the curve of this kind. */
+/* Stages, each with its name in its middle (a short one's would run into the next one's), and the best epoch on the curve of this kind. */
 static void marks(base_text *html, const plot *p, const train_history *h, int kind)
 {
 	char text[48];
+	double begin = p->left;
 	for (size_t i = 0; i < h->count; i++) {
 		const train_epoch *e = &h->epochs[i];
-		double x = at_x(p, (double)i + 0.5);
-		if (i > 0 && e->stage != h->epochs[i - 1].stage)
-			line(html, x, p->top, x, p->top + p->height, "even");
-		if (i == 0 || e->stage != h->epochs[i - 1].stage) {
+		const bool last = i + 1 == h->count;
+		if (last || h->epochs[i + 1].stage != e->stage) {
+			const double end = last ? p->left + p->width : at_x(p, (double)i + 1.5);
 			snprintf(text, sizeof text, "stage %d", e->stage);
-			label(html, fmax(x, p->left) + 5, p->top + 14, "soft", text);
+			label(html, (begin + end) / 2, p->top + 14, "middle soft", text);
+			if (!last)
+				line(html, end, p->top, end, p->top + p->height, "even");
+			begin = end;
 		}
 		if (e->stage == h->best_stage && e->epoch == h->best_epoch)
 			base_text_add(html,

@@ -1,6 +1,7 @@
 /* What the page shows of single images, and its charts. */
 #include "report/gallery.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -171,6 +172,30 @@ static void chart_of_history(void **state)
 	base_text_free(&html);
 }
 
+static double middle_of(const char *svg, const char *name)
+{
+	const char *at = strstr(svg, name);
+	double x = NAN;
+	assert_non_null(at);
+	while (at > svg && *at != '<')
+		at--;
+	assert_int_equal(sscanf(at, "<text x=\"%lf\" y=\"%*f\" class=\"middle soft\"", &x), 1);
+	return x;
+}
+
+static void a_short_stage_has_its_name_to_itself(void **state)
+{
+	(void)state;
+	train_epoch epochs[9];
+	base_text html = {0};
+	for (int i = 0; i < 9; i++)
+		epochs[i] = (train_epoch){.stage = i == 0 ? 1 : 2, .epoch = i == 0 ? 1 : i, .loss = 1, .val_loss = 1};
+	report_chart_history(&html, &(train_history){.epochs = epochs, .count = 9, .best_stage = 2, .best_epoch = 8});
+	const char *text = base_text_string(&html);
+	assert_true(middle_of(text, ">stage 2<") - middle_of(text, ">stage 1<") > 60); /* a name takes some 50 */
+	base_text_free(&html);
+}
+
 static void without_memory(void **state)
 {
 	(void)state;
@@ -203,6 +228,7 @@ int main(void)
 		cmocka_unit_test(pictures),
 		cmocka_unit_test(charts_of_metrics),
 		cmocka_unit_test(chart_of_history),
+		cmocka_unit_test(a_short_stage_has_its_name_to_itself),
 		cmocka_unit_test(without_memory),
 	};
 	return cmocka_run_group_tests_name("report/gallery", tests, NULL, NULL);
