@@ -63,8 +63,13 @@ bool engine_spark_reach(const char *addresses, engine_spark_place *p, bm_error *
 /* ---- spark_yarn.c ---- */
 bm_status engine_spark_find_yarn(const engine_spark *spark, engine_spark_place *p, bm_error *err);
 bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *service);
-/* Whether YARN has the job and has not begun it; then why: which application, and what YARN says of it. */
-bool engine_spark_waits_for_yarn(const engine_spark_job *job, char *why, size_t size);
+/* A job that YARN has and has not begun. */
+typedef struct engine_spark_waiting {
+	char id[64];   /* of the application; "" when it is none of YARN's */
+	char why[400]; /* which application, and what YARN says of it */
+} engine_spark_waiting;
+/* Whether the job is one. */
+bool engine_spark_waits_for_yarn(const engine_spark_job *job, storage_http *http, engine_spark_waiting *waiting);
 /* Takes a job that YARN has not begun out of its queue, with the files that Spark left for it. */
 void engine_spark_leave_yarn(const engine_spark_job *job);
 /* Of the ResourceManager's /ws/v1/cluster/metrics. */

@@ -431,13 +431,14 @@ static void the_page_is_followed_to_yarn(void **state)
 	snprintf(wanted, sizeof wanted, "http://%s/proxy/app_1", server.address);
 	assert_string_equal(job.ui, wanted);
 	/* A job that YARN has and does not begin, and one that it does not have. */
-	char why[400];
+	engine_spark_waiting waiting;
 	job.folder = (char[]){"hdfs://h:1/user/x/.brainmri/spark-1-2-3"};
 	snprintf(job.place.yarn[0], sizeof job.place.yarn[0], "http://%s", server.address);
-	assert_true(engine_spark_waits_for_yarn(&job, why, sizeof why));
-	assert_string_equal(why, "application_7 in queue 'night': AM resource limit exceeded");
+	assert_true(engine_spark_waits_for_yarn(&job, job.http, &waiting));
+	assert_string_equal(waiting.id, "application_7");
+	assert_string_equal(waiting.why, "application_7 in queue 'night': AM resource limit exceeded");
 	job.folder = (char[]){"hdfs://h:1/user/x/.brainmri/spark-4-5-6"};
-	assert_false(engine_spark_waits_for_yarn(&job, why, sizeof why));
+	assert_false(engine_spark_waits_for_yarn(&job, job.http, &waiting));
 	snprintf(url, sizeof url, "http://%s/loop", server.address);
 	assert_null(engine_spark_get(job.http, url, NULL, 0));
 	storage_http_close(job.http);

@@ -199,27 +199,12 @@ static bm_status start_here(engine_spark_job *job, bm_error *err)
 
 /* ---- over REST ---- */
 
-struct body {
-	const char *text;
-	size_t size, at;
-};
-
-static bm_status next_bytes(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
-{
-	struct body *body = arg;
-	(void)err;
-	*got = body->size - body->at < room ? body->size - body->at : room;
-	memcpy(bytes, body->text + body->at, *got);
-	body->at += *got;
-	return BM_OK;
-}
-
 /* The answer as JSON. A refusal is an error with what the master said. */
 static bm_status call(storage_http *http, const char *method, const char *url, const char *text, json_t **json,
 		      bm_error *err)
 {
-	struct body body = {.text = text, .size = text ? strlen(text) : 0};
-	storage_source source = {.next = next_bytes, .arg = &body, .size = body.size};
+	storage_bytes body = {.bytes = text, .size = text ? strlen(text) : 0};
+	storage_source source = storage_bytes_source(&body);
 	storage_http_request request = {
 		.method = method, .url = url, .source = text ? &source : NULL, .limit = ANSWER_LIMIT};
 	storage_http_answer answer = {0};

@@ -226,18 +226,18 @@ static void look_for_executors(engine_spark_job *job)
 /* The driver itself waits in silence until YARN has a container for the application's master. */
 static void look_for_yarn(engine_spark_job *job, double now)
 {
-	char why[400];
+	engine_spark_waiting waiting;
 	if (job->waiting_said || !job->place.yarn[0][0] || now - job->begun < PATIENCE ||
 	    now - job->looked < LOOK_SECONDS)
 		return;
 	job->looked = now;
-	if (!engine_spark_waits_for_yarn(job, why, sizeof why))
+	if (!engine_spark_waits_for_yarn(job, job->http, &waiting))
 		return;
 	base_warning(
 		job->observer,
 		"YARN has not begun the job yet: no node has enough free cores or memory, or its queue is full (%s); "
 		"look at %s/cluster, or stop it (Ctrl-C) and name another queue: --spark-conf spark.yarn.queue=NAME",
-		why, job->place.yarn[0]);
+		waiting.why, job->place.yarn[0]);
 	job->waiting_said = true;
 }
 

@@ -176,7 +176,7 @@ bool engine_spark_ask_yarn(const engine_spark_place *p, engine_spark_service *se
 	return known;
 }
 
-static bool waits_for_yarn(const engine_spark_job *job, storage_http *http, char *why, size_t size)
+bool engine_spark_waits_for_yarn(const engine_spark_job *job, storage_http *http, engine_spark_waiting *w)
 {
 	bool waits = false;
 	for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !waits; i++) {
@@ -188,35 +188,23 @@ static bool waits_for_yarn(const engine_spark_job *job, storage_http *http, char
 		json_t *json = engine_spark_get(http, url, NULL, 0);
 		waits = json_unpack(json, "{s:{s:[{s:s, s?:s, s?:s}]}}", "apps", "app", "id", &id, "queue", &queue,
 				    "diagnostics", &diagnostics) == 0;
-		if (waits)
-			snprintf(why, size, "%.60s in queue '%.60s'%s%.240s", id, queue, diagnostics[0] ? ": " : "",
-				 diagnostics);
+		if (waits) {
+			snprintf(w->why, sizeof w->why, "%.60s in queue '%.60s'%s%.240s", id, queue,
+				 diagnostics[0] ? ": " : "", diagnostics);
+			/* It becomes the name of a folder that is deleted. */
+			snprintf(w->id, sizeof w->id, "%.*s", (int)strspn(id, "application_0123456789"), id);
+		}
 		json_decref(json);
 	}
 	return waits;
 }
 
-bool engine_spark_waits_for_yarn(const engine_spark_job *job, char *why, size_t size)
-{
-	return waits_for_yarn(job, job->http, why, size);
-}
-
-static bm_status give_order(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
-{
-	const char **order = arg;
-	size_t length = strlen(*order);
-	(void)err;
-	*got = length < room ? length : room;
-	memcpy(bytes, *order, *got);
-	*order += *got;
-	return BM_OK;
-}
-
 /* Whether the ResourceManager with this page takes the order; else why not. */
 static bool kill_at(storage_http *http, const char *page, const char *id, const char *user, char *why, size_t size)
 {
-	const char *order = "{\"state\":\"KILLED\"}";
-	storage_source source = {.next = give_order, .arg = &order, .size = strlen(order)};
+	static const char order[] = "{\"state\":\"KILLED\"}";
+	storage_bytes body = {.bytes = order, .size = strlen(order)};
+	storage_source source = storage_bytes_source(&body);
 	storage_http_answer answer = {0};
 	base_text url = {0};
 	base_text_add(&url, "%s/ws/v1/cluster/apps/%s/state?user.name=", page, id);
@@ -254,28 +242,25 @@ static void remove_staging(const engine_spark_job *job, const char *id)
 
 void engine_spark_leave_yarn(const engine_spark_job *job)
 {
-	char id[400], user[64], why[256] = "no memory";
+	char user[64], why[256] = "no memory";
 	bool killed = false;
+	engine_spark_waiting w;
 	storage_http *http = NULL; /* the job's is cancelled */
 	storage_http_options options = {.connect_timeout = 3, .idle_timeout = 10};
 	if (storage_http_open(&options, &http, NULL) != BM_OK)
 		return;
+	if (!engine_spark_waits_for_yarn(job, http, &w) || !w.id[0])
+		goto done;
 	storage_hadoop_user(user, sizeof user);
-	if (waits_for_yarn(job, http, id, sizeof id))
-		id[strspn(id, "application_0123456789")] = '\0'; /* it becomes the name of a folder that is deleted */
-	else
-		id[0] = '\0';
-	if (id[0]) {
-		for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !killed; i++)
-			killed = kill_at(http, job->place.yarn[i], id, user, why, sizeof why);
-		if (!killed)
-			base_warning(
-				job->observer,
-				"YARN did not take %s out of its queue (%s); end it with: yarn application -kill %s",
-				id, why, id);
-		else if (job->user[0])
-			remove_staging(job, id);
-	}
+	for (int i = 0; i < IDS_MAX && job->place.yarn[i][0] && !killed; i++)
+		killed = kill_at(http, job->place.yarn[i], w.id, user, why, sizeof why);
+	if (!killed)
+		base_warning(job->observer,
+			     "YARN did not take %s out of its queue (%s); end it with: yarn application -kill %s", w.id,
+			     why, w.id);
+	else if (job->user[0])
+		remove_staging(job, w.id);
+done:
 	storage_http_close(http);
 }
 

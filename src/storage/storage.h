@@ -104,6 +104,13 @@ typedef struct storage_source {
 } storage_source;
 #define STORAGE_SIZE_UNKNOWN UINT64_MAX
 
+/* What is in memory as a source; `bytes` must outlive it. */
+typedef struct storage_bytes {
+	const void *bytes;
+	size_t size, done; /* done: 0 at the beginning */
+} storage_bytes;
+storage_source storage_bytes_source(storage_bytes *bytes);
+
 /* A file out of a source, exactly under this name: a reader may see it grow. An old one is replaced. */
 bm_status storage_create(storage *s, const char *path, const storage_source *source, bm_error *err);
 /* A whole file, written under a hidden name beside it, then renamed: a reader sees the old content or the new. */

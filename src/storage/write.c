@@ -44,34 +44,34 @@ bm_status storage_create(storage *s, const char *path, const storage_source *sou
 
 /* ---- whole files ---- */
 
-typedef struct block {
-	const uint8_t *bytes;
-	size_t size, done;
-} block;
-
-static bm_status block_next(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
+static bm_status bytes_next(void *arg, uint8_t *bytes, size_t room, size_t *got, bm_error *err)
 {
-	block *b = arg;
+	storage_bytes *b = arg;
 	(void)err;
 	*got = b->size - b->done < room ? b->size - b->done : room;
 	if (*got > 0)
-		memcpy(bytes, b->bytes + b->done, *got);
+		memcpy(bytes, (const uint8_t *)b->bytes + b->done, *got);
 	b->done += *got;
 	return BM_OK;
 }
 
-static bm_status block_again(void *arg, bm_error *err)
+static bm_status bytes_again(void *arg, bm_error *err)
 {
-	block *b = arg;
+	storage_bytes *b = arg;
 	(void)err;
 	b->done = 0;
 	return BM_OK;
 }
 
+storage_source storage_bytes_source(storage_bytes *bytes)
+{
+	return (storage_source){.next = bytes_next, .again = bytes_again, .arg = bytes, .size = bytes->size};
+}
+
 bm_status storage_write(storage *s, const char *path, const void *bytes, size_t size, bm_error *err)
 {
-	block b = {.bytes = bytes, .size = size};
-	storage_source source = {.next = block_next, .again = block_again, .arg = &b, .size = size};
+	storage_bytes b = {.bytes = bytes, .size = size};
+	storage_source source = storage_bytes_source(&b);
 	return storage_write_from(s, path, &source, err);
 }
 
