@@ -5,6 +5,9 @@
 #include "base/file.h"
 #include "cli/session.h"
 
+/* Of a network's loss: enough labels that its teachers' mistakes are not all taken over. */
+#define TEACHERS_SHARE 0.75f
+
 static bm_status integer(const cli_arguments *a, cli_option_id id, const char *name, long long low, long long high,
 			 int *member, bm_error *err)
 {
@@ -49,6 +52,12 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 		if (status != BM_OK)
 			return status;
 		config->seed = (uint64_t)seed;
+	}
+	if (a->values[CLI_SPLIT_SEED]) {
+		status = cli_parse_integer("split-seed", a->values[CLI_SPLIT_SEED], 0, INT64_MAX, &seed, err);
+		if (status != BM_OK)
+			return status;
+		config->split_seed = seed;
 	}
 	if (a->values[CLI_THREADS])
 		status = cli_parse_threads(a->values[CLI_THREADS], &config->threads, err);
@@ -105,6 +114,39 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 		config->image_size = options.image_size;
 	if (status == BM_OK)
 		config->variant = options.variant == MODEL_COMPACT ? MODEL_COMPACT : MODEL_V1;
+	return status;
+}
+
+/* Paths separated by commas, made absolute; and the plan's share for what they say. */
+static bm_status apply_teachers(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	const char *list = a->values[CLI_TEACHER];
+	base_text absolute = {0};
+	if (!list)
+		return BM_OK;
+	const bool none = strcmp(list, "none") == 0;
+	for (int i = 0; i < config->plan.count; i++)
+		if (none || config->plan.stages[i].distillation <= 0)
+			config->plan.stages[i].distillation = none ? 0 : TEACHERS_SHARE;
+	if (none)
+		return run_config_set(&config->teachers, NULL, err);
+	for (const char *at = list;;) {
+		char path[PATH_MAX], real_path[PATH_MAX];
+		const size_t length = strcspn(at, ",");
+		snprintf(path, sizeof path, "%.*s", (int)length, at);
+		if (length == 0 || !realpath(path, real_path)) {
+			base_text_free(&absolute);
+			return base_fail(err, BM_ERR_NOT_FOUND,
+					 "--teacher: there is no run folder and no model file '%s'", path);
+		}
+		base_text_add(&absolute, "%s%s", at == list ? "" : ",", real_path);
+		if (!at[length])
+			break;
+		at += length + 1;
+	}
+	bm_status status = absolute.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for the teachers' names")
+					   : run_config_set(&config->teachers, absolute.data, err);
+	base_text_free(&absolute);
 	return status;
 }
 
@@ -245,5 +287,7 @@ bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, b
 		status = apply_network(a, own_plan, config, err);
 	if (status == BM_OK)
 		status = apply_plan(a, own_plan, &config->plan, err);
+	if (status == BM_OK)
+		status = apply_teachers(a, config, err);
 	return status;
 }

@@ -145,6 +145,9 @@ const cli_option cli_options[] = {
 	 "for a model that is "
 	 "given away after its recipe was tested with the default split",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
+	{CLI_SPLIT_SEED, "split-seed", 0, "N",
+	 "of the split alone, for runs of several seeds on one split (that of --seed)",
+	 RUN | EXPLORE | PREPROCESS | TRIES},
 	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
 
@@ -165,6 +168,11 @@ const cli_option cli_options[] = {
 	{CLI_WEIGHTS, "weights", 'w', "none|imagenet|FILE",
 	 "start from ImageNet's weights, fetched once, or those of a .keras, .h5 or .safetensors file (none)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
+	{CLI_TEACHER, "teacher", 0, "RUN|FILE[,...]",
+	 "learn three quarters from what these finished models say of the changed images, and a quarter from the "
+	 "labels; "
+	 "none: from labels alone. Their training images must not be this run's test images: use one --split-seed",
+	 RUN | EXPLORE | TRAIN},
 	{CLI_NETWORK, "model", 0, "NAME",
 	 "resnet50: ResNet-50, 24 million parameters; compact: one grey channel, 2.8 million, with its own plan "
 	 "(resnet50)",

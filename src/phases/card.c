@@ -75,7 +75,7 @@ static void add_data(base_text *text, const phase_context *c)
 		base_text_add(text, " %zu |", c->split.count[p]);
 	}
 	base_text_add(text, "\n\nSplit `%s`, seed %llu; near-copies stand on one side of it.\n",
-		      run_config_split_name(c->config.split), (unsigned long long)c->config.seed);
+		      run_config_split_name(c->config.split), (unsigned long long)run_config_split_seed(&c->config));
 }
 
 static void add_training(base_text *text, const phase_context *c)

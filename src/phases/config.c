@@ -67,6 +67,11 @@ int run_config_channels(const run_config *config)
 	return config->variant == MODEL_COMPACT ? 1 : 3;
 }
 
+uint64_t run_config_split_seed(const run_config *config)
+{
+	return config->split_seed < 0 ? config->seed : (uint64_t)config->split_seed;
+}
+
 bool run_config_from_scratch(const run_config *config)
 {
 	return strcmp(config->plan.name, "two-stage") != 0;
@@ -75,6 +80,7 @@ bool run_config_from_scratch(const run_config *config)
 void run_config_init(run_config *config)
 {
 	*config = (run_config){.seed = 42,
+			       .split_seed = -1,
 			       .dropout = -1,
 			       .width = 1,
 			       .image_size = TRAIN_TWO_STAGE_SIZE,
@@ -91,6 +97,7 @@ void run_config_free(run_config *config)
 	base_free(config->webhdfs);
 	base_free(config->pack);
 	base_free(config->weights);
+	base_free(config->teachers);
 	base_free(config->master);
 	base_free(config->spark_conf);
 	*config = (run_config){0};
@@ -120,7 +127,7 @@ bm_status run_config_set_path(char **member, const char *value, bm_error *err)
 bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 {
 	*to = *from;
-	to->data = to->webhdfs = to->out = to->pack = to->weights = to->master = to->spark_conf = NULL;
+	to->data = to->webhdfs = to->out = to->pack = to->weights = to->teachers = to->master = to->spark_conf = NULL;
 	bm_status status = run_config_set(&to->data, from->data, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->out, from->out, err);
@@ -130,6 +137,8 @@ bm_status run_config_copy(const run_config *from, run_config *to, bm_error *err)
 		status = run_config_set(&to->pack, from->pack, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->weights, from->weights, err);
+	if (status == BM_OK)
+		status = run_config_set(&to->teachers, from->teachers, err);
 	if (status == BM_OK)
 		status = run_config_set(&to->master, from->master, err);
 	if (status == BM_OK)
@@ -202,17 +211,19 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s, s:I, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s?, "
-			   "s:s?, s:i, s:i, s:o}",
-			   "data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack,
-			   "weights", config->weights ? config->weights : "none", "seed", (json_int_t)config->seed,
-			   "threads", config->threads, "strict", (int)config->strict, "split",
-			   split_names[config->split], "model", run_config_model_name(config), "head",
-			   head_names[config->head], "dropout", as_written(config->dropout), "width",
-			   as_written(config->width), "image_size", config->image_size, "save_optimizer",
-			   (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
-			   "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
-			   config->image_seconds, "plan", plan);
+	object = json_pack(
+		"{s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:o, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s?, "
+		"s:s?, s:i, s:i, s:o}",
+		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
+		config->weights ? config->weights : "none", "teachers", config->teachers, "seed",
+		(json_int_t)config->seed, "split_seed",
+		config->split_seed < 0 ? json_null() : json_integer(config->split_seed), "threads", config->threads,
+		"strict", (int)config->strict, "split", split_names[config->split], "model",
+		run_config_model_name(config), "head", head_names[config->head], "dropout", as_written(config->dropout),
+		"width", as_written(config->width), "image_size", config->image_size, "save_optimizer",
+		(int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
+		"spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
+		config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -304,6 +315,8 @@ static bm_status read_member(const reader *r, bm_error *err)
 		return read_int(r, 1, 86400, &config->image_seconds, err);
 	if (strcmp(key, "weights") == 0)
 		return read_weights(r, err);
+	if (strcmp(key, "teachers") == 0)
+		return read_text(r, &config->teachers, err);
 	if (strcmp(key, "threads") == 0)
 		return read_int(r, 0, 1024, &config->threads, err);
 	if (strcmp(key, "image_size") == 0)
@@ -320,6 +333,13 @@ static bm_status read_member(const reader *r, bm_error *err)
 		if (!json_is_integer(r->value) || json_integer_value(r->value) < 0)
 			return wrong(r, "a whole number that is not negative", err);
 		config->seed = (uint64_t)json_integer_value(r->value);
+		return BM_OK;
+	}
+	if (strcmp(key, "split_seed") == 0) {
+		bool given = json_is_integer(r->value);
+		if (!json_is_null(r->value) && !(given && json_integer_value(r->value) >= 0))
+			return wrong(r, "a whole number that is not negative, or null", err);
+		config->split_seed = given ? json_integer_value(r->value) : -1;
 		return BM_OK;
 	}
 	if (strcmp(key, "dropout") == 0) {
@@ -353,8 +373,9 @@ static bm_status read_member(const reader *r, bm_error *err)
 	}
 	return base_fail(
 		err, BM_ERR_USAGE,
-		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, seed, threads, strict, "
-		"split, model, head, dropout, width, "
+		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, teachers, seed, "
+		"split_seed, "
+		"threads, strict, split, model, head, dropout, width, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
@@ -431,6 +452,7 @@ static void strip(json_t *json, bool budget)
 	static const char *const free_to_change[] = {"out",	   "webhdfs",	     "pack",   "threads",
 						     "benchmark",  "save_optimizer", "master", "spark_conf",
 						     "partitions", "image_seconds"};
+	static const char *const optional[] = {"teachers", "split_seed"};
 	json_t *plan = json_object_get(json, "plan"), *stage;
 	const char *network = json_string_value(json_object_get(json, "model"));
 	size_t i;
@@ -438,6 +460,9 @@ static void strip(json_t *json, bool budget)
 		json_object_del(json, "model");
 	if (json_number_value(json_object_get(json, "dropout")) < 0)
 		json_object_del(json, "dropout");
+	for (i = 0; i < COUNT(optional); i++)
+		if (json_is_null(json_object_get(json, optional[i])))
+			json_object_del(json, optional[i]);
 	for (i = 0; i < COUNT(free_to_change); i++)
 		json_object_del(json, free_to_change[i]);
 	if (!budget)
@@ -446,22 +471,31 @@ static void strip(json_t *json, bool budget)
 	json_array_foreach(json_object_get(plan, "stages"), i, stage) json_object_del(stage, "epochs");
 }
 
+static void add_name(const char *name, char *names, size_t size)
+{
+	const size_t used = strlen(names);
+	const int length = snprintf(names + used, size - used, "%s%s", used ? ", " : "", name);
+	if (length < 0 || used + (size_t)length >= size)
+		names[used] = '\0';
+}
+
 void run_config_compare(json_t *a, json_t *b, char *names, size_t size)
 {
 	bool budget = budgeted(a) || budgeted(b);
 	const char *key;
 	json_t *value;
-	size_t used = 0;
 	names[0] = '\0';
 	strip(a, budget);
 	strip(b, budget);
 	json_object_foreach(a, key, value)
 	{
-		if (json_equal(value, json_object_get(b, key)))
-			continue;
-		int length = snprintf(names + used, size - used, "%s%s", used ? ", " : "", key);
-		if (length > 0 && used + (size_t)length < size)
-			used += (size_t)length;
+		if (!json_equal(value, json_object_get(b, key)))
+			add_name(key, names, size);
+	}
+	json_object_foreach(b, key, value)
+	{
+		if (!json_object_get(a, key))
+			add_name(key, names, size);
 	}
 }
 

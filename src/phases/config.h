@@ -18,9 +18,11 @@ typedef struct run_config {
 	int partitions;	   /* of the Spark job; 0: chosen by it */
 	int image_seconds; /* that an image may take there */
 	char *weights;	   /* file that the network starts from; NULL: none, random */
+	char *teachers;	   /* models that a network learns from, "FILE,FILE" (train/train.h); NULL: none */
 	uint64_t seed;
-	int threads; /* 0: one per core */
-	bool strict; /* a file that cannot be read fails the run */
+	int64_t split_seed; /* of the split alone; negative: the seed */
+	int threads;	    /* 0: one per core */
+	bool strict;	    /* a file that cannot be read fails the run */
 	data_split_kind split;
 	model_variant
 		variant; /* MODEL_COMPACT or MODEL_V1: ResNet-50, whose own variant follows the weights that it starts from */
@@ -71,7 +73,8 @@ const char *run_config_head_name(model_head head); /* "guide", "dense512", "line
 bool run_config_head_parse(const char *text, model_head *head);
 const char *run_config_model_name(const run_config *config); /* "resnet50", "compact" */
 bool run_config_model_parse(const char *text, model_variant *variant);
-int run_config_channels(const run_config *config);	/* of the network's input */
+int run_config_channels(const run_config *config); /* of the network's input */
+uint64_t run_config_split_seed(const run_config *config);
 bool run_config_from_scratch(const run_config *config); /* the plan is one for random weights */
 
 #endif

@@ -34,6 +34,7 @@ static void written_and_read_it_is_the_same(void **state)
 	run_config_init(&a);
 	run_config_init(&b);
 	a.seed = 9007199254740993; /* not a double */
+	a.split_seed = 7;
 	a.width = 0.3;
 	a.image_size = 96;
 	a.head = MODEL_HEAD_LINEAR;
@@ -45,11 +46,14 @@ static void written_and_read_it_is_the_same(void **state)
 	a.plan.stages[0].learning_rate = 0.0123f;
 	assert_int_equal(run_config_set(&a.data, "/data/bräin \"quoted\"", &err), BM_OK);
 	assert_int_equal(run_config_set(&a.weights, "w.keras", &err), BM_OK);
+	assert_int_equal(run_config_set(&a.teachers, "a,b.keras", &err), BM_OK);
 	assert_int_equal(run_config_write(&a, path, &err), BM_OK);
 	assert_int_equal(run_config_read(path, &b, &err), BM_OK);
 	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
 	assert_string_equal(names, "");
 	assert_true(b.seed == a.seed);
+	assert_true(run_config_split_seed(&b) == 7);
+	assert_string_equal(b.teachers, a.teachers);
 	assert_true(b.width == a.width);
 	assert_true(b.plan.stages[0].learning_rate == a.plan.stages[0].learning_rate);
 	assert_string_equal(b.data, a.data);
@@ -90,13 +94,14 @@ static void what_is_unknown_or_wrong_is_named(void **state)
 	static const struct {
 		const char *json, *named;
 	} cases[] = {
-		{"{\"seeed\": 1}", "'seeed'"},	      {"{\"seed\": -1}", "'seed'"},
-		{"{\"seed\": 1.5}", "'seed'"},	      {"{\"width\": 0}", "'width'"},
-		{"{\"width\": \"1\"}", "'width'"},    {"{\"image_size\": 31}", "'image_size'"},
-		{"{\"threads\": -1}", "'threads'"},   {"{\"strict\": 1}", "'strict'"},
-		{"{\"split\": \"half\"}", "'split'"}, {"{\"head\": \"big\"}", "'head'"},
-		{"{\"data\": 5}", "'data'"},	      {"{\"plan\": \"three-stage\"}", "'three-stage'"},
-		{"{\"model\": \"vgg\"}", "'model'"},  {"{\"plan\": {}}", "'plan'"},
+		{"{\"seeed\": 1}", "'seeed'"},	       {"{\"seed\": -1}", "'seed'"},
+		{"{\"seed\": 1.5}", "'seed'"},	       {"{\"split_seed\": -1}", "'split_seed'"},
+		{"{\"teachers\": [1]}", "'teachers'"}, {"{\"width\": 0}", "'width'"},
+		{"{\"width\": \"1\"}", "'width'"},     {"{\"image_size\": 31}", "'image_size'"},
+		{"{\"threads\": -1}", "'threads'"},    {"{\"strict\": 1}", "'strict'"},
+		{"{\"split\": \"half\"}", "'split'"},  {"{\"head\": \"big\"}", "'head'"},
+		{"{\"data\": 5}", "'data'"},	       {"{\"plan\": \"three-stage\"}", "'three-stage'"},
+		{"{\"model\": \"vgg\"}", "'model'"},   {"{\"plan\": {}}", "'plan'"},
 		{"{\"plan\": 3}", "'plan'"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -217,12 +222,14 @@ static void differences_are_named_and_budgets_forgiven(void **state)
 	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
 	assert_string_equal(names, "");
 	b.seed++;
+	b.split_seed = 7;
 	b.width = 0.5;
 	b.plan.stages[1].epochs++;
 	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
-	assert_string_equal(names, "seed, width, plan");
+	assert_string_equal(names, "seed, width, plan, split_seed");
 	b.seed = a.seed;
 	b.width = a.width;
+	b.split_seed = -1;
 	a.plan.time_budget = 60; /* b's epochs are what such a budget became */
 	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
 	assert_string_equal(names, "");

@@ -33,8 +33,8 @@ static bm_status write_split(const crossval *v, int number, const phase_context 
 {
 	data_split split = {0};
 	char *path = phase_path(inner, "split.csv", err);
-	bm_status status = path ? data_split_fold(&v->c->pack, &v->copies, v->options->folds, number, v->c->config.seed,
-						  &split, err)
+	bm_status status = path ? data_split_fold(&v->c->pack, &v->copies, v->options->folds, number,
+						  run_config_split_seed(&v->c->config), &split, err)
 				: BM_ERR_MEMORY;
 	if (status == BM_OK)
 		status = data_split_write(&split, &v->copies, path, err);

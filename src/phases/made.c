@@ -9,16 +9,16 @@
 #define FILE_LIMIT ((size_t)1 << 30)
 
 typedef struct made {
-	const char *phase;	 /* of the command that makes it again, too */
-	const char *product;	 /* file of the run folder; what has none is not looked at */
-	const char *what;	 /* "the split" */
-	const char *settings[9]; /* keys of config.json that the results depend on */
-	const char *input;	 /* file of the run folder that they were made from, "": the listing; NULL: none */
-	const char *input_name;	 /* "the split", where a difference is named */
+	const char *phase;				    /* of the command that makes it again, too */
+	const char *product;				    /* file of the run folder; what has none is not looked at */
+	const char *what;				    /* "the split" */
+	const char *settings[9]; /* NULL behind the last */ /* keys of config.json that the results depend on */
+	const char *input;	/* file of the run folder that they were made from, "": the listing; NULL: none */
+	const char *input_name; /* "the split", where a difference is named */
 } made;
 
 static const made all[] = {
-	{"preprocess", "split.csv", "the split", {"seed", "split"}, "", "the listed data"},
+	{"preprocess", "split.csv", "the split", {"seed", "split", "split_seed"}, "", "the listed data"},
 	{"model",
 	 "phases/07-model.txt",
 	 "the summary of the model",
@@ -28,7 +28,7 @@ static const made all[] = {
 	{"train",
 	 "training_history.json",
 	 "the trained model",
-	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "plan"},
+	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "plan"},
 	 "split.csv",
 	 "the split"},
 	{"evaluate", "evaluation_metrics.json", "the evaluation", {NULL}, "training_history.json", "the trained model"},

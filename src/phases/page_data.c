@@ -168,7 +168,7 @@ static void part_table(const phase_context *c, base_text *html)
 	base_text_add(html,
 		      "</tbody>\n</table>\n</div>\n<p class=\"note\">Drawn with seed %llu, each class in the same "
 		      "shares",
-		      (unsigned long long)c->config.seed);
+		      (unsigned long long)run_config_split_seed(&c->config));
 	if (!data_split_tests(c->config.split))
 		base_text_add(html, "; validation and test are the same images (--split %s)",
 			      run_config_split_name(c->config.split));

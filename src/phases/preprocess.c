@@ -221,7 +221,7 @@ static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_
 		phase_put_int(c, sizes, data_part_name(p), (long long)c->split.count[p]);
 	}
 	base_text_add(&text, "\nSplit (%s, seed %llu, near-copies kept on one side):\n", shares[c->config.split],
-		      (unsigned long long)c->config.seed);
+		      (unsigned long long)run_config_split_seed(&c->config));
 	report_tree(&text, lines, DATA_PART_COUNT);
 	base_text_add(&text, "Note: %s\n", NO_PATIENTS);
 	if (!data_split_tests(c->config.split)) {
@@ -250,7 +250,7 @@ static bm_status split(phase_context *c, bm_error *err)
 		return status;
 	data_split_free(&c->split);
 	c->have_split = false;
-	status = data_split_make(&c->pack, &copies, c->config.split, c->config.seed, &c->split, err);
+	status = data_split_make(&c->pack, &copies, c->config.split, run_config_split_seed(&c->config), &c->split, err);
 	if (status != BM_OK)
 		goto done;
 	c->have_split = true;

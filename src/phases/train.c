@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "phases/phases.h"
+#include "phases/teachers.h"
 #include "report/figures.h"
 #include "report/tables.h"
 
@@ -53,6 +54,7 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	bm_status status = prepare(c, err);
 	if (status != BM_OK)
 		return status;
+	phase_teachers teachers = {0};
 	train_options options = {.run_folder = c->folder,
 				 .seed = c->config.seed,
 				 .threads = c->threads,
@@ -67,7 +69,13 @@ bm_status phase_train(phase_context *c, bm_error *err)
 		return status;
 	train_history_free(&c->history);
 	c->have_history = false;
-	status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer, &c->history, err);
+	status = phase_teachers_load(c, &teachers, err);
+	options.teachers = teachers.models;
+	options.teacher_count = teachers.count;
+	if (status == BM_OK)
+		status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer,
+				   &c->history, err);
+	phase_teachers_free(&teachers);
 	if (status != BM_OK) {
 		if (c->history.count > 0) /* stopped: the epochs that were done are of these settings */
 			phase_note_made(c, "train", NULL);

@@ -216,12 +216,13 @@ static char *text_make(const trainer *t, bm_error *err)
 							  t->costs[i].validation, t->costs[i].once));
 		failed |= json_array_append_new(stopped, json_boolean(t->history->early_stopped[i]));
 	}
-	json_t *root = json_pack("{s:s,s:o,s:o,s:I,s:i,s:f,s:o,s:o,s:o,s:o,s:i,s:i,s:o}", "plan", plan, "model",
-				 model_to_json(t->m), "data", hash_to_json(t->data_hash), "seed",
-				 (json_int_t)t->options->seed, "threads", t->threads, "budget", t->budget, "costs",
-				 costs, "early_stopped", stopped, "state", state_to_json(&t->state), "history",
-				 epochs_to_json(t->history), "best_stage", t->history->best_stage, "best_epoch",
-				 t->history->best_epoch, "frozen", hash_to_json(t->frozen));
+	json_t *root =
+		json_pack("{s:s,s:o,s:o,s:I,s:o,s:i,s:f,s:o,s:o,s:o,s:o,s:i,s:i,s:o}", "plan", plan, "model",
+			  model_to_json(t->m), "data", hash_to_json(t->data_hash), "seed", (json_int_t)t->options->seed,
+			  "teachers", hash_to_json(train_teachers_hash(t->options)), "threads", t->threads, "budget",
+			  t->budget, "costs", costs, "early_stopped", stopped, "state", state_to_json(&t->state),
+			  "history", epochs_to_json(t->history), "best_stage", t->history->best_stage, "best_epoch",
+			  t->history->best_epoch, "frozen", hash_to_json(t->frozen));
 	char *dump = root && !failed ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (!dump)
 		base_fail(err, BM_ERR_MEMORY, "no memory for a checkpoint");
@@ -335,6 +336,14 @@ static bm_status same_plan(const train_plan *a, const train_plan *b, bool budget
 	return status;
 }
 
+/* A checkpoint of an earlier version knows of no teachers. */
+static bool same_teachers(const trainer *t, const json_t *hash)
+{
+	base_hash then = {0};
+	const char *text = json_string_value(hash);
+	return (!text || base_hash_parse(text, &then)) && base_hash_equal(then, train_teachers_hash(t->options));
+}
+
 static bm_status read_text(trainer *t, const json_t *root, const char *path, bm_error *err)
 {
 	const json_t *costs = json_object_get(root, "costs"), *stopped = json_object_get(root, "early_stopped");
@@ -356,6 +365,8 @@ static bm_status read_text(trainer *t, const json_t *root, const char *path, bm_
 		return differs("data set or split", err);
 	if ((uint64_t)json_integer_value(json_object_get(root, "seed")) != t->options->seed)
 		return differs("seed", err);
+	if (!same_teachers(t, json_object_get(root, "teachers")))
+		return differs("set of teachers", err);
 	t->budget = json_number_value(json_object_get(root, "budget"));
 	bm_status status = train_plan_from_json(plan_text, &plan, err);
 	if (status == BM_OK)

@@ -14,6 +14,7 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 	nn_network *network = NULL;
 	data_loader *loader = NULL;
 	train_optimizer optimizer = {0};
+	train_teachers teachers = {0};
 	const size_t outputs = (size_t)stage->batch * (size_t)m->options.classes;
 	float *probabilities = base_calloc(outputs * 2, sizeof(float), "a batch's probabilities", err);
 	bm_status status = probabilities ? BM_OK : BM_ERR_MEMORY;
@@ -22,6 +23,8 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 		status = train_network_create(m, stage, options->seed, threads, &network, err);
 	if (status == BM_OK)
 		status = train_loader_create(m, pack, split, stage, options->seed, threads, &loader, err);
+	if (status == BM_OK)
+		status = train_teachers_open(options, stage, threads, &teachers, err);
 	const train_optimizer_options adam = train_adam_options(stage, threads);
 	if (status == BM_OK)
 		status = train_optimizer_create(network, &adam, &optimizer, err);
@@ -45,13 +48,16 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 			continue;
 		}
 		double loss = 0;
+		const float *said;
+		if (status == BM_OK)
+			status = train_teachers_ask(&teachers, batch->images, batch->count, (uint64_t)i, &said, err);
 		if (status == BM_OK)
 			status = nn_network_forward(network, batch->images, batch->count, true, (uint64_t)i,
 						    probabilities, err);
 		if (status != BM_OK)
 			break;
 		train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL,
-				    stage->label_smoothing, NULL, &loss, probabilities + outputs, NULL);
+				    stage->label_smoothing, NULL, NULL, &loss, probabilities + outputs, NULL);
 		status = nn_network_backward(network, probabilities + outputs, err);
 		/* The learning rate is 0: what is measured stays finite whatever the stage's rate is. */
 		if (status == BM_OK)
@@ -67,6 +73,7 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 		cost->step = (last - first) / done;
 		cost->once = first - begin;
 	}
+	train_teachers_close(&teachers);
 	train_optimizer_free(&optimizer);
 	data_loader_free(loader);
 	nn_network_free(network);

@@ -2,11 +2,12 @@
 
 #include "train/state.h"
 
-bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_images, uint64_t *bytes, bm_error *err)
+bm_status train_memory_needed(model *m, const train_stage *stage, const train_options *options, size_t train_images,
+			      uint64_t *bytes, bm_error *err)
 {
 	*bytes = 0;
 	model_set_trainable(m, stage->part, stage->last_layers);
-	nn_options options = {
+	nn_options network = {
 		.batch = stage->batch,
 		.height = stage->image_size,
 		.width = stage->image_size,
@@ -14,12 +15,14 @@ bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_i
 		.training = true,
 		.threads = 1,
 	};
-	uint64_t training = 0, prediction = 0;
-	bm_status status = nn_network_estimate(&m->graph, &options, &training, err);
-	options.batch = train_validation_batch(stage);
-	options.training = false;
+	uint64_t training = 0, prediction = 0, teachers = 0;
+	bm_status status = nn_network_estimate(&m->graph, &network, &training, err);
+	network.batch = train_validation_batch(stage);
+	network.training = false;
 	if (status == BM_OK)
-		status = nn_network_estimate(&m->graph, &options, &prediction, err);
+		status = nn_network_estimate(&m->graph, &network, &prediction, err);
+	if (status == BM_OK)
+		status = train_teachers_memory(options, stage, &teachers, err);
 	if (status != BM_OK)
 		return status;
 	int64_t all = 0, trainable = 0;
@@ -30,17 +33,17 @@ bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_i
 	const uint64_t ema = stage->ema_decay > 0 ? (uint64_t)all * sizeof(float) : 0;
 	const uint64_t mixed =
 		stage->mixup > 0 ? pixels * (uint64_t)m->options.channels * (uint64_t)stage->batch * sizeof(float) : 0;
-	*bytes = mixed + training + prediction + moments + ema + batches + train_images * pixels;
+	*bytes = mixed + teachers + training + prediction + moments + ema + batches + train_images * pixels;
 	return BM_OK;
 }
 
-bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available,
-			     bm_error *err)
+bm_status train_memory_check(model *m, const train_plan *plan, const train_options *options, int first,
+			     size_t train_images, uint64_t available, bm_error *err)
 {
 	for (int i = first; i < plan->count; i++) {
 		train_stage stage = plan->stages[i];
 		uint64_t needed = 0, smaller = 0;
-		bm_status status = train_memory_needed(m, &stage, train_images, &needed, err);
+		bm_status status = train_memory_needed(m, &stage, options, train_images, &needed, err);
 		if (status != BM_OK)
 			return status;
 		if (needed <= available)
@@ -55,7 +58,7 @@ bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t
 			while (half * 2 < stage.batch)
 				half *= 2;
 			stage.batch = half;
-			status = train_memory_needed(m, &stage, train_images, &smaller, err);
+			status = train_memory_needed(m, &stage, options, train_images, &smaller, err);
 			if (status != BM_OK)
 				return status;
 			if (smaller <= available)

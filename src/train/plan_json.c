@@ -44,6 +44,7 @@ static const field fields[] = {
 	{"gamma", REAL, AT(augmentation.gamma), 0, 2, 0},
 	{"erase", REAL, AT(augmentation.erase), 0, 0.9, 0},
 	{"mixup", REAL, AT(mixup), 0, 10, 0},
+	{"distillation", REAL, AT(distillation), 0, 1, 0},
 	{"patience", WHOLE, AT(patience), 0, 100000, 0},
 	{"plateau_patience", WHOLE, AT(plateau_patience), 0, 100000, 0},
 	{"plateau_factor", REAL, AT(plateau_factor), 0, 1, 0.5},

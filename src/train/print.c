@@ -71,6 +71,9 @@ void train_print_configuration(const trainer *t)
 	samples(t, "Validation", DATA_VALIDATION);
 	base_result(t->observer, "├── Batch size: %s", batches);
 	base_result(t->observer, "├── Image size: %s", sizes);
+	if (t->options->teacher_count > 0)
+		base_result(t->observer, "├── Teachers: %d (%.0f%% of the loss in the last stage)",
+			    t->options->teacher_count, 100 * (double)plan->stages[plan->count - 1].distillation);
 	base_result(t->observer, "└── Data augmentation: %s", changes ? "Enabled" : "Disabled");
 	base_result(t->observer, "%s", "");
 }

@@ -23,6 +23,7 @@ static void the_plan(train_plan *plan)
 		plan->stages[2 + i].number = 3 + i;
 		plan->stages[2 + i].epochs = 2;
 		plan->stages[2 + i].ema_decay = 0.9f;
+		plan->stages[2 + i].distillation = 0.5f;
 	}
 	plan->stages[2].batch = 16;
 	plan->count = 4;
@@ -50,14 +51,22 @@ static void on_progress(void *self, const base_progress *progress)
 /* What a child does: exit code 0 done, 3 cancelled, 1 failed. */
 static int run(const char *folder, bool resume, long kill_at, int cancel_after_ms)
 {
-	model m;
+	model m, teacher;
 	train_plan plan;
 	train_history history;
 	bm_error err = {0};
 	stop s = {.kill_at = kill_at};
 	const base_observer observer = {.self = &s, .progress = on_progress, .cancel = &s.cancel};
 	const train_options options = {
-		.run_folder = folder, .seed = 21, .threads = 1, .resume = resume, .checkpoint_steps = 2};
+		.run_folder = folder,
+		.seed = 21,
+		.threads = 1,
+		.resume = resume,
+		.teachers = (const model *const[]){&teacher},
+		.teacher_count = 1,
+		.checkpoint_steps = 2,
+	};
+	fixture_model(&teacher, true);
 	fixture_model(&m, false);
 	the_plan(&plan);
 	if (cancel_after_ms == 0)
@@ -218,12 +227,18 @@ static void test_another_plan_is_refused(void **unused)
 {
 	(void)unused;
 	char path[128];
-	model m;
+	model m, teacher;
 	train_plan plan;
 	train_history history;
 	bm_error err;
 	folder_of("whole", path);
-	train_options options = {.run_folder = path, .seed = 21, .threads = 1, .resume = true};
+	train_options options = {.run_folder = path,
+				 .seed = 21,
+				 .threads = 1,
+				 .resume = true,
+				 .teachers = (const model *const[]){&teacher},
+				 .teacher_count = 1};
+	fixture_model(&teacher, true);
 	fixture_model(&m, false);
 	the_plan(&plan);
 	plan.stages[1].learning_rate = 0.5f;
@@ -234,6 +249,11 @@ static void test_another_plan_is_refused(void **unused)
 	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
 	assert_non_null(strstr(err.message, "seed"));
 	options.seed = 21;
+	const float kept = teacher.weights.storage[5];
+	teacher.weights.storage[5] = kept + 1;
+	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "set of teachers"));
+	teacher.weights.storage[5] = kept;
 	data.pack.content.low ^= 1;
 	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
 	assert_non_null(strstr(err.message, "data set"));
@@ -242,6 +262,7 @@ static void test_another_plan_is_refused(void **unused)
 	assert_int_equal(train_run(&m, &data.pack, &data.split, &plan, &options, NULL, &history, &err), BM_ERR_USAGE);
 	assert_non_null(strstr(err.message, "model"));
 	model_free(&m);
+	model_free(&teacher);
 }
 
 static int begin(void **state)

@@ -98,6 +98,8 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 	if (status == BM_OK)
 		status = model_predictor_create(t->m, train_validation_batch(stage), stage->image_size, t->threads,
 						&t->predictor, err);
+	if (status == BM_OK)
+		status = train_teachers_open(t->options, stage, t->threads, &t->teachers, err);
 	if (stage->ema_decay <= 0)
 		nn_weights_free(&t->ema);
 	else if (status == BM_OK && !t->ema.items)
@@ -114,6 +116,7 @@ void train_stage_close(trainer *t)
 	nn_network_free(t->network);
 	data_loader_free(t->loader);
 	model_predictor_free(t->predictor);
+	train_teachers_close(&t->teachers);
 	base_free(t->probabilities);
 	base_free(t->gradient);
 	base_free(t->mixed);
@@ -167,12 +170,16 @@ static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_err
 			    &mix);
 		images = t->mixed;
 	}
-	bm_status status = nn_network_forward(t->network, images, batch->count, true, s->step, t->probabilities, err);
+	train_taught taught = {.share = stage->distillation};
+	bm_status status = train_teachers_ask(&t->teachers, images, batch->count, s->step, &taught.probabilities, err);
+	if (status == BM_OK)
+		status = nn_network_forward(t->network, images, batch->count, true, s->step, t->probabilities, err);
 	if (status != BM_OK)
 		return status;
 	train_cross_entropy(t->probabilities, batch->labels, batch->count, t->m->options.classes,
 			    t->weighted ? t->class_weights : NULL, stage->label_smoothing,
-			    stage->mixup > 0 ? &mix : NULL, &loss, t->gradient, &correct);
+			    stage->mixup > 0 ? &mix : NULL, taught.probabilities ? &taught : NULL, &loss, t->gradient,
+			    &correct);
 	if (!isfinite(loss))
 		return not_finite(t, "loss", loss, err);
 	status = nn_network_backward(t->network, t->gradient, err);
@@ -267,7 +274,7 @@ static bm_status validate(trainer *t, double *loss, double *accuracy, bm_error *
 	if (status != BM_OK)
 		return status;
 	train_cross_entropy(t->validation, t->validation_labels, (int)count, t->m->options.classes, NULL,
-			    stage->label_smoothing, NULL, loss, NULL, &correct);
+			    stage->label_smoothing, NULL, NULL, loss, NULL, &correct);
 	*accuracy = (double)correct / (double)count;
 	return isfinite(*loss) ? BM_OK : not_finite(t, "validation loss", *loss, err);
 }

@@ -7,6 +7,7 @@
 #include "train/budget.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/teachers.h"
 #include "train/train.h"
 
 /* Where a training stands, down to the batch. All of it is in a checkpoint. */
@@ -69,9 +70,10 @@ typedef struct trainer {
 	float *probabilities, *gradient; /* [batch][classes] */
 	float *mixed;			 /* [batch][image_size][image_size][channels]; NULL: the stage mixes none */
 	int *mixed_labels;		 /* [batch] */
-	nn_weights ema;			 /* .items NULL: none */
-	size_t last_checkpoint;		 /* state.batch of it */
-	base_hash frozen;		 /* hash of the stage's start weights on the disk */
+	train_teachers teachers;
+	nn_weights ema;		/* .items NULL: none */
+	size_t last_checkpoint; /* state.batch of it */
+	base_hash frozen;	/* hash of the stage's start weights on the disk */
 	bool frozen_written;
 } trainer;
 
@@ -107,10 +109,11 @@ bm_status train_checkpoint_path(const trainer *t, char **path, bm_error *err); /
 
 /* memory.c */
 /* Bytes that a stage takes at most, the process as it stands not counted. Sets m's trainable flags. */
-bm_status train_memory_needed(model *m, const train_stage *stage, size_t train_images, uint64_t *bytes, bm_error *err);
+bm_status train_memory_needed(model *m, const train_stage *stage, const train_options *options, size_t train_images,
+			      uint64_t *bytes, bm_error *err);
 /* BM_ERR_MEMORY, with the batch that fits, when a stage of the plan from `first` on needs more than `available` bytes. */
-bm_status train_memory_check(model *m, const train_plan *plan, int first, size_t train_images, uint64_t available,
-			     bm_error *err);
+bm_status train_memory_check(model *m, const train_plan *plan, const train_options *options, int first,
+			     size_t train_images, uint64_t available, bm_error *err);
 
 /* print.c: the guide's lines */
 void train_print_configuration(const trainer *t);

@@ -8,6 +8,7 @@
 #include "model/model.h"
 
 #define TRAIN_STAGES_MAX 8
+#define TRAIN_TEACHERS_MAX 16
 
 typedef enum train_schedule {
 	TRAIN_CONSTANT,
@@ -29,6 +30,7 @@ typedef struct train_stage {
 	float clip_norm;
 	data_augmentation augmentation;
 	float mixup; /* alpha of Beta(alpha, alpha), by which two images and their losses are mixed (Zhang et al. 2018); 0: not */
+	float distillation; /* share of the loss that compares with what the teachers say of the same images, [0, 1]; 0: labels only (teachers.h) */
 	int patience; /* epochs without a better validation accuracy until the stage ends early; 0: never */
 	int plateau_patience; /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
 	float plateau_factor;
@@ -90,9 +92,12 @@ bm_status train_history_read(const char *path, train_history *history, bm_error 
 typedef struct train_options {
 	const char *run_folder; /* best_model_stage<n>.keras, training_history.json, checkpoint/ go here */
 	uint64_t seed;
-	int threads;	      /* 0: one per core */
-	bool resume;	      /* go on from checkpoint/ when there is one for the same plan, data and model */
-	bool save_optimizer;  /* into the best models' files, for Keras to go on from: three times their size */
+	int threads;	     /* 0: one per core */
+	bool resume;	     /* go on from checkpoint/ when there is one for the same plan, data and model */
+	bool save_optimizer; /* into the best models' files, for Keras to go on from: three times their size */
+	const model *const
+		*teachers;    /* [teacher_count]: finished models, compiled at the stages' sizes; the caller's */
+	int teacher_count;    /* at most TRAIN_TEACHERS_MAX */
 	int checkpoint_steps; /* a checkpoint at least every so many steps besides each epoch's end; 0: 200 */
 } train_options;
 

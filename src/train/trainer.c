@@ -442,6 +442,8 @@ bm_status train_run(model *m, const data_pack *pack, const data_split *split, tr
 	if (status == BM_OK)
 		status = check_data(m, pack, split, err);
 	if (status == BM_OK)
+		status = train_teachers_check(m, plan, options, err);
+	if (status == BM_OK)
 		status = prepare(&t, err);
 	if (status == BM_OK && options->resume)
 		status = train_checkpoint_read(&t, &t.resumed, &moments, err);
@@ -450,8 +452,8 @@ bm_status train_run(model *m, const data_pack *pack, const data_split *split, tr
 		train_tell_past(&t);
 	}
 	if (status == BM_OK)
-		status = train_memory_check(m, plan, t.state.stage, split->count[DATA_TRAIN], base_memory_available(),
-					    err);
+		status = train_memory_check(m, plan, options, t.state.stage, split->count[DATA_TRAIN],
+					    base_memory_available(), err);
 	if (status == BM_OK && !t.resumed && plan->time_budget > 0)
 		status = resolve_budget(&t, err);
 	if (status == BM_OK && !t.resumed)

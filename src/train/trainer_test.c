@@ -123,19 +123,20 @@ static void test_memory_is_checked_before(void **unused)
 	(void)unused;
 	model m;
 	train_plan plan;
+	const train_options options = {0};
 	bm_error failure;
 	uint64_t bytes[2];
 	fixture_model(&m, true);
 	scratch_plan(&plan, 1, 1e-3f);
 	train_stage small = plan.stages[0];
 	small.batch = 8;
-	assert_ok(train_memory_needed(&m, &plan.stages[0], 480, &bytes[0], err));
-	assert_ok(train_memory_needed(&m, &small, 480, &bytes[1], err));
+	assert_ok(train_memory_needed(&m, &plan.stages[0], &options, 480, &bytes[0], err));
+	assert_ok(train_memory_needed(&m, &small, &options, 480, &bytes[1], err));
 	assert_true(bytes[1] < bytes[0]);
-	assert_ok(train_memory_check(&m, &plan, 0, 480, bytes[0], err));
-	assert_int_equal(train_memory_check(&m, &plan, 0, 480, bytes[1], &failure), BM_ERR_MEMORY);
+	assert_ok(train_memory_check(&m, &plan, &options, 0, 480, bytes[0], err));
+	assert_int_equal(train_memory_check(&m, &plan, &options, 0, 480, bytes[1], &failure), BM_ERR_MEMORY);
 	assert_non_null(strstr(failure.message, "a batch of 8 fits: use --batch 8"));
-	assert_int_equal(train_memory_check(&m, &plan, 0, 480, 1000, &failure), BM_ERR_MEMORY);
+	assert_int_equal(train_memory_check(&m, &plan, &options, 0, 480, 1000, &failure), BM_ERR_MEMORY);
 	assert_non_null(strstr(failure.message, "not even a batch of 1"));
 	model_free(&m);
 }

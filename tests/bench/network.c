@@ -30,7 +30,8 @@ static bm_status pass(nn_network *network, train_optimizer *optimizer, struct be
 		return status;
 	double loss;
 	int correct;
-	train_cross_entropy(probabilities, bench->labels, BATCH, CLASSES, NULL, 0.0f, NULL, &loss, gradient, &correct);
+	train_cross_entropy(probabilities, bench->labels, BATCH, CLASSES, NULL, 0.0f, NULL, NULL, &loss, gradient,
+			    &correct);
 	status = nn_network_backward(network, gradient, err);
 	if (status == BM_OK)
 		status = train_optimizer_step(optimizer, network, 1e-5f, NULL, err);

@@ -127,7 +127,7 @@ static double train_step(nn_network *network, train_optimizer *optimizer, const 
 	for (int i = 0; i < o->batch; i++)
 		labels[i] = (int)label_floats[i];
 	driver_check(nn_network_forward(network, images, o->batch, true, (uint64_t)step, probabilities, &err), &err);
-	train_cross_entropy(probabilities, labels, o->batch, classes, class_weights, o->smoothing, NULL, &loss,
+	train_cross_entropy(probabilities, labels, o->batch, classes, class_weights, o->smoothing, NULL, NULL, &loss,
 			    gradient, &correct);
 	driver_check(nn_network_backward(network, gradient, &err), &err);
 	driver_check(train_optimizer_step(optimizer, network, rate_of(o, step), NULL, &err), &err);

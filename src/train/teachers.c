@@ -1,0 +1,114 @@
+#include "train/teachers.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+static bool wanted(const train_plan *plan)
+{
+	for (int i = 0; i < plan->count; i++)
+		if (plan->stages[i].distillation > 0)
+			return true;
+	return false;
+}
+
+bm_status train_teachers_check(const model *m, const train_plan *plan, const train_options *options, bm_error *err)
+{
+	if (options->teacher_count < 0 || options->teacher_count > TRAIN_TEACHERS_MAX)
+		return base_fail(err, BM_ERR_USAGE, "%d teachers: at most %d can be learnt from",
+				 options->teacher_count, TRAIN_TEACHERS_MAX);
+	if (wanted(plan) && options->teacher_count == 0)
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"the training plan learns from teachers ('distillation'), but none is given: name them "
+			"with --teacher");
+	if (!wanted(plan) && options->teacher_count > 0)
+		return base_fail(err, BM_ERR_USAGE,
+				 "teachers are given, but no stage of the training plan learns from them: set its "
+				 "'distillation' above 0");
+	for (int i = 0; i < options->teacher_count; i++) {
+		const model *t = options->teachers[i];
+		if (t->options.channels != m->options.channels)
+			return base_fail(
+				err, BM_ERR_USAGE,
+				"teacher %d takes images of %d channels, this network takes %d: a teacher must "
+				"see the same images",
+				i + 1, t->options.channels, m->options.channels);
+		bool same = t->options.classes == m->options.classes;
+		for (int c = 0; same && c < m->options.classes; c++)
+			same = strcmp(t->class_names[c], m->class_names[c]) == 0;
+		if (!same)
+			return base_fail(err, BM_ERR_USAGE,
+					 "teacher %d knows other classes than this network, or in another order: %s, "
+					 "... instead of %s, ...",
+					 i + 1, t->class_names[0], m->class_names[0]);
+	}
+	return BM_OK;
+}
+
+bm_status train_teachers_open(const train_options *options, const train_stage *stage, int threads, train_teachers *out,
+			      bm_error *err)
+{
+	bm_status status = BM_OK;
+	*out = (train_teachers){0};
+	if (stage->distillation <= 0 || options->teacher_count < 1)
+		return BM_OK;
+	out->probabilities = base_calloc((size_t)stage->batch * (size_t)options->teachers[0]->options.classes,
+					 sizeof(float), "what a teacher says", err);
+	if (!out->probabilities)
+		return BM_ERR_MEMORY;
+	for (int i = 0; status == BM_OK && i < options->teacher_count; i++) {
+		status = model_predictor_create(options->teachers[i], stage->batch, stage->image_size, threads,
+						&out->predictors[i], err);
+		out->count += status == BM_OK;
+	}
+	if (status != BM_OK)
+		train_teachers_close(out);
+	return status;
+}
+
+void train_teachers_close(train_teachers *teachers)
+{
+	for (int i = 0; i < teachers->count; i++)
+		model_predictor_free(teachers->predictors[i]);
+	base_free(teachers->probabilities);
+	*teachers = (train_teachers){0};
+}
+
+bm_status train_teachers_ask(train_teachers *teachers, const float *images, int count, uint64_t step, const float **out,
+			     bm_error *err)
+{
+	*out = NULL;
+	if (teachers->count == 0)
+		return BM_OK;
+	*out = teachers->probabilities;
+	return model_predictor_run(teachers->predictors[step % (uint64_t)teachers->count], images, count,
+				   teachers->probabilities, err);
+}
+
+base_hash train_teachers_hash(const train_options *options)
+{
+	base_hash hash = {0};
+	for (int i = 0; i < options->teacher_count; i++) {
+		const nn_weights *w = &options->teachers[i]->weights;
+		hash = base_hash_join(hash, base_hash_bytes(w->storage, w->total * sizeof *w->storage));
+	}
+	return hash;
+}
+
+bm_status train_teachers_memory(const train_options *options, const train_stage *stage, uint64_t *bytes, bm_error *err)
+{
+	bm_status status = BM_OK;
+	*bytes = 0;
+	for (int i = 0; status == BM_OK && stage->distillation > 0 && i < options->teacher_count; i++) {
+		const nn_options shape = {.batch = stage->batch,
+					  .height = stage->image_size,
+					  .width = stage->image_size,
+					  .channels = options->teachers[i]->options.channels,
+					  .threads = 1};
+		uint64_t one = 0;
+		status = nn_network_estimate(&options->teachers[i]->graph, &shape, &one, err);
+		*bytes += one;
+	}
+	return status;
+}

@@ -1,0 +1,128 @@
+#include "train/test_fixture.h"
+
+static void plan_of(train_plan *plan, int epochs, float distillation)
+{
+	train_plan_scratch(plan, FIXTURE_SIDE);
+	plan->stages[0].epochs = epochs;
+	plan->stages[0].learning_rate = 4e-3f;
+	plan->stages[0].augmentation = (data_augmentation){.flip = true, .shift = 0.05f};
+	plan->stages[0].mixup = 0.2f;
+	plan->stages[0].distillation = distillation;
+}
+
+/* Labels that are all the same teach nothing; what a teacher says of the same images does. */
+static void test_learns_without_labels(void **unused)
+{
+	(void)unused;
+	fixture_data data;
+	model teacher, pupil;
+	train_plan plan;
+	train_history history;
+	train_options options = {.run_folder = fixture_root, .seed = 11, .threads = 1};
+	fixture_data_make(&data, 120, 25);
+	fixture_model(&teacher, true);
+	plan_of(&plan, 14, 0);
+	assert_ok(train_run(&teacher, &data.pack, &data.split, &plan, &options, NULL, &history, err));
+	const double taught = history.epochs[13].val_accuracy;
+	train_history_free(&history);
+
+	for (size_t i = 0; i < data.split.count[DATA_TRAIN]; i++)
+		data.pack.labels[data.split.indices[DATA_TRAIN][i]] = 0;
+	/* Every class needs an image for its weight. */
+	for (int c = 0; c < data.pack.class_count; c++)
+		data.pack.labels[data.split.indices[DATA_TRAIN][c]] = c;
+	fixture_model_headed(&pupil, true, MODEL_HEAD_LINEAR);
+	plan_of(&plan, 14, 1);
+	options.teachers = (const model *const[]){&teacher};
+	options.teacher_count = 1;
+	options.seed = 12;
+	assert_ok(train_run(&pupil, &data.pack, &data.split, &plan, &options, NULL, &history, err));
+	print_message("teacher %.3f, pupil %.3f on validation\n", taught, history.epochs[13].val_accuracy);
+	assert_true(history.epochs[13].val_accuracy > 0.4);
+	train_history_free(&history);
+	model_free(&teacher);
+	model_free(&pupil);
+	fixture_data_free(&data);
+}
+
+/* Two teachers take turns: on the same images, each says the same as if it were alone. */
+static void test_takes_turns(void **unused)
+{
+	(void)unused;
+	model models[2];
+	train_teachers both, alone[2];
+	train_plan plan;
+	const float *said;
+	float kept[4 * IMAGE_PHANTOM_CLASSES];
+	float *images = base_calloc((size_t)4 * FIXTURE_SIDE * FIXTURE_SIDE, sizeof *images, "test", NULL);
+	for (int i = 0; i < 4 * FIXTURE_SIDE * FIXTURE_SIDE; i++)
+		images[i] = (float)(i % 97) / 97;
+	fixture_model(&models[0], true);
+	fixture_model(&models[1], false);
+	const model *const teachers[2] = {&models[0], &models[1]};
+	plan_of(&plan, 1, 0.5f);
+	const train_options options = {.teachers = teachers, .teacher_count = 2};
+	assert_ok(train_teachers_open(&options, &plan.stages[0], 1, &both, err));
+	for (int i = 0; i < 2; i++) {
+		const train_options one = {.teachers = &teachers[i], .teacher_count = 1};
+		assert_ok(train_teachers_open(&one, &plan.stages[0], 1, &alone[i], err));
+	}
+	for (uint64_t step = 0; step < 4; step++) {
+		assert_ok(train_teachers_ask(&both, images, 4, step, &said, err));
+		memcpy(kept, said, sizeof kept);
+		assert_ok(train_teachers_ask(&alone[step % 2], images, 4, 7, &said, err));
+		assert_memory_equal(kept, said, sizeof kept);
+	}
+	train_teachers_close(&alone[0]);
+	train_teachers_close(&alone[1]);
+	train_teachers_close(&both);
+	plan.stages[0].distillation = 0;
+	assert_ok(train_teachers_open(&options, &plan.stages[0], 1, &both, err));
+	assert_ok(train_teachers_ask(&both, images, 4, 0, &said, err));
+	assert_null(said);
+	base_free(images);
+	model_free(&models[0]);
+	model_free(&models[1]);
+}
+
+static void test_refuses(void **unused)
+{
+	(void)unused;
+	model m, other;
+	train_plan plan;
+	bm_error err;
+	fixture_model(&m, true);
+	fixture_model(&other, true);
+	const model *const teachers[1] = {&other};
+	train_options options = {.teachers = teachers, .teacher_count = 1};
+	plan_of(&plan, 1, 0.5f);
+	assert_int_equal(train_teachers_check(&m, &plan, &options, &err), BM_OK);
+	other.options.channels = 3;
+	assert_int_equal(train_teachers_check(&m, &plan, &options, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "3 channels"));
+	other.options.channels = 1;
+	char *name = other.class_names[2];
+	other.class_names[2] = other.class_names[3];
+	other.class_names[3] = name;
+	assert_int_equal(train_teachers_check(&m, &plan, &options, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "other classes"));
+	plan_of(&plan, 1, 0);
+	assert_int_equal(train_teachers_check(&m, &plan, &options, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "'distillation' above 0"));
+	plan_of(&plan, 1, 0.5f);
+	options.teacher_count = 0;
+	assert_int_equal(train_teachers_check(&m, &plan, &options, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "--teacher"));
+	model_free(&m);
+	model_free(&other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_learns_without_labels, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_takes_turns),
+		cmocka_unit_test(test_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,65 @@
+"""Several seeds on one split, and a network that learns from finished ones."""
+import unittest
+
+from program import SMALL, Case
+
+TINY = [*SMALL, "--epochs", "1", "--no-bench", "--pack", "pack"]
+
+
+class Teachers(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for seed in (1, 2):
+            cls.call(cls, "run", "data", "--out", f"t{seed}", "--seed", seed, "--split-seed", 7, *TINY)
+
+    def test_the_split_has_a_seed_of_its_own(self):
+        self.assertEqual(self.read("t1/split.csv"), self.read("t2/split.csv"))
+        self.assertNotEqual(self.read("t1/best_model_stage1.keras"), self.read("t2/best_model_stage1.keras"))
+        self.assertIn(b"seed 7", self.read("t1/phases/06-preprocess.txt"))
+        self.call("explore", "data", "--out", "one", "--seed", 7, "--pack", "pack")
+        self.call("preprocess", "one")
+        self.assertEqual(self.read("one/split.csv"), self.read("t1/split.csv"))
+        self.call("explore", "data", "--out", "other", "--seed", 8, "--pack", "pack")
+        self.call("preprocess", "other")
+        self.assertNotEqual(self.read("other/split.csv"), self.read("t1/split.csv"))
+
+    def test_learns_from_finished_runs(self):
+        plain = self.call("run", "data", "--out", "plain", "--seed", 3, "--split-seed", 7, *TINY)
+        self.assertNotIn("Teachers", plain.stdout)
+        done = self.call("run", "data", "--out", "pupil", "--seed", 3, "--split-seed", 7, "--teacher", "t1,t2", *TINY)
+        self.assertIn("Teachers: 2 (75% of the loss in the last stage)", done.stdout)
+        self.assertNotIn("eacher", done.stderr)
+        config = self.load("pupil/config.json")
+        self.assertEqual(config["teachers"], f"{(self.folder / 't1').resolve()},{(self.folder / 't2').resolve()}")
+        self.assertEqual(config["plan"]["stages"][0]["distillation"], 0.75)
+        model = self.read("pupil/best_model_stage1.keras")
+        self.assertNotEqual(model, self.read("plain/best_model_stage1.keras"))
+        self.call("run", "--config", "pupil/config.json", "--out", "again")
+        self.assertEqual(self.read("again/best_model_stage1.keras"), model)
+        # Without them it is the plain run again.
+        self.call("run", "--config", "pupil/config.json", "--out", "alone", "--teacher", "none")
+        self.assertEqual(self.read("alone/best_model_stage1.keras"), self.read("plain/best_model_stage1.keras"))
+        # In a folder that has results, other teachers are another training.
+        self.assertIn("teachers", self.call("run", "--config", "pupil/config.json", "--out", "alone", code=2).stderr)
+
+    def test_a_teacher_that_may_have_seen_the_test_images_is_told(self):
+        other = self.call("run", "data", "--out", "o", "--split-seed", 8, "--teacher", "t1,t2", *TINY)
+        self.assertEqual(other.stderr.count("was trained on another split"), 2)
+        file = self.call("run", "data", "--out", "f", "--split-seed", 7, "--teacher", "t1/best_model_stage1.keras", *TINY)
+        self.assertIn("does not say which images", file.stderr)
+        final = self.call("run", "data", "--out", "l", "--split", "final", "--teacher", "t1", *TINY)
+        self.assertNotIn("eacher", final.stderr)
+
+    def test_what_is_wrong_is_said(self):
+        gone = self.call("run", "data", "--out", "x", "--teacher", "t1,nowhere", *TINY, code=1)
+        self.assertIn("--teacher: there is no run folder and no model file 'nowhere'", gone.stderr)
+        empty = self.call("run", "data", "--out", "x", "--teacher", "t1,", *TINY, code=1)
+        self.assertIn("no model file ''", empty.stderr)
+        self.call("explore", "data", "--out", "untrained", "--pack", "pack")
+        untrained = self.call("run", "data", "--out", "x", "--split-seed", 7, "--teacher", "untrained", *TINY, code=1)
+        self.assertIn("holds no trained model yet", untrained.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
