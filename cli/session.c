@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,17 @@ static bm_status configure(const cli_arguments *a, int flags, run_config *config
 	return status == BM_OK ? cli_apply(a, file != NULL, config, err) : status;
 }
 
+static bm_status choose_sample(const cli_arguments *a, phase_options *options, bm_error *err)
+{
+	long long sample;
+	if (!a->values[CLI_SAMPLE])
+		return BM_OK;
+	bm_status status = cli_parse_integer("sample", a->values[CLI_SAMPLE], 0, INT_MAX, &sample, err);
+	if (status == BM_OK)
+		options->sample = sample == 0 ? INT_MAX : (int)sample;
+	return status;
+}
+
 /* Phases that the named ones need when they start from a data folder. */
 static bm_status do_phases(phase_context *c, const char *const *names, size_t count, bool from_data, bm_error *err)
 {
@@ -106,7 +118,9 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 	run_config_init(&config);
 	bool from_data = (flags & CLI_DATA_ALLOWED) && !(flags & CLI_NO_LISTING) && a->operand_count &&
 			 !cli_is_run(a->operands[0]);
-	bm_status status = configure(a, flags, &config, &options, &err);
+	bm_status status = choose_sample(a, &options, &err);
+	if (status == BM_OK)
+		status = configure(a, flags, &config, &options, &err);
 	if (status == BM_OK)
 		status = cli_watch_open(a, terminal, config.out, &watch, &err);
 	if (status == BM_OK)

@@ -72,9 +72,6 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 	status = apply_spark(a, config, err);
 	if (status != BM_OK)
 		return status;
-	status = integer(a, CLI_SAMPLE, "sample", 0, INT_MAX, &config->sample, err);
-	if (status != BM_OK)
-		return status;
 	if (a->values[CLI_STRICT])
 		config->strict = true;
 	if (a->values[CLI_NO_BENCH])

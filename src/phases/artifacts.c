@@ -78,9 +78,7 @@ static bm_status write_metadata(phase_context *c, const char *best, int image_si
 	bm_status status = run_config_to_json(&c->config, &config, err);
 	if (status == BM_OK) {
 		phase_put(c, json, "config", config);
-		char *path = phase_path(c, "model_metadata.json", err);
-		status = path ? phase_json_write(json, path, err) : BM_ERR_MEMORY;
-		base_free(path);
+		status = phase_write_json(c->folder, "model_metadata.json", json, err);
 	}
 	json_decref(json);
 	return status;

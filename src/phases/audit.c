@@ -190,15 +190,7 @@ static bm_status write_list(const audit *a, bm_error *err)
 		data_csv_add(&text, a->packs[TRAIN].sources[a->leaks.partner[t]]);
 		base_text_add(&text, ",%s,%.6f\n", kind_names[a->leaks.kind[t]], (double)a->leaks.correlation[t]);
 	}
-	char *path = base_path_join(a->options->out, "copies.csv", err);
-	bm_status status = BM_ERR_MEMORY;
-	if (text.failed)
-		base_fail(err, status, "no memory for copies.csv");
-	else if (path)
-		status = base_file_write(path, text.data, text.length, err);
-	base_free(path);
-	base_text_free(&text);
-	return status;
+	return phase_write_text(a->options->out, "copies.csv", &text, err);
 }
 
 static void fill_tile(report_tile *tile, const data_pack *pack, size_t index, const char *what, const char *more)
@@ -309,9 +301,7 @@ done:
 
 static bm_status keep(audit *a, bm_error *err)
 {
-	char *path = base_path_join(a->options->out, "audit.json", err);
-	bm_status status = path ? phase_json_write(a->c->json, path, err) : BM_ERR_MEMORY;
-	base_free(path);
+	bm_status status = phase_write_json(a->options->out, "audit.json", a->c->json, err);
 	if (status == BM_OK)
 		status = write_list(a, err);
 	if (status == BM_OK && a->found > 0)

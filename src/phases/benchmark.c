@@ -9,7 +9,7 @@
 #include "report/figures.h"
 #include "report/tables.h"
 
-enum { REPEATS = 3, SETTINGS = 4, SIZES = 4 };
+enum { SAMPLE = 400, REPEATS = 3, SETTINGS = 4, SIZES = 4 };
 
 static const uint64_t benchmark_stream = 0x62656e6368; /* "bench" */
 
@@ -178,8 +178,8 @@ bm_status phase_benchmark(phase_context *c, bm_error *err)
 		indices[i] = i;
 	base_random random = base_random_make(c->config.seed, benchmark_stream);
 	base_random_shuffle(&random, indices, c->set.count);
-	size_t count = c->config.sample > 0 && (size_t)c->config.sample < c->set.count ? (size_t)c->config.sample
-										       : c->set.count;
+	const size_t wanted = c->options.sample > 0 ? (size_t)c->options.sample : SAMPLE,
+		     count = wanted < c->set.count ? wanted : c->set.count;
 	double begun = base_now(), ignored;
 	status = engine_benchmark(c->store, &c->set, indices, count, m[3].threads, &ignored,
 				  err); /* fills the page cache */

@@ -190,13 +190,5 @@ bm_status phase_write_card(phase_context *c, const char *best, int image_size, b
 	add_figures(&text, c);
 	add_doubt(&text, &c->metrics, data_split_tests(c->config.split));
 	add_limits(&text, c);
-	char *path = phase_path(c, "MODEL_CARD.md", err);
-	bm_status status = BM_ERR_MEMORY;
-	if (text.failed)
-		base_fail(err, status, "no memory for MODEL_CARD.md");
-	else if (path)
-		status = base_file_write(path, text.data, text.length, err);
-	base_free(path);
-	base_text_free(&text);
-	return status;
+	return phase_write_text(c->folder, "MODEL_CARD.md", &text, err);
 }

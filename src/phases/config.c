@@ -85,7 +85,6 @@ void run_config_init(run_config *config)
 			       .width = 1,
 			       .image_size = TRAIN_TWO_STAGE_SIZE,
 			       .benchmark = true,
-			       .sample = 400,
 			       .image_seconds = 60};
 	train_plan_two_stage(&config->plan, config->image_size);
 }

@@ -32,7 +32,6 @@ typedef struct run_config {
 	int image_size;
 	bool save_optimizer; /* into the models' files */
 	bool benchmark;	     /* phase 10 measures sequential against parallel preprocessing */
-	int sample;	     /* of so many images, 0: all; not kept in config.json */
 	train_plan plan;
 } run_config;
 

@@ -291,6 +291,25 @@ bm_status phase_json_write(const json_t *json, const char *path, bm_error *err)
 	return status;
 }
 
+bm_status phase_write_json(const char *folder, const char *name, const json_t *json, bm_error *err)
+{
+	char *path = base_path_join(folder, name, err);
+	bm_status status = path ? phase_json_write(json, path, err) : BM_ERR_MEMORY;
+	base_free(path);
+	return status;
+}
+
+bm_status phase_write_text(const char *folder, const char *name, base_text *text, bm_error *err)
+{
+	char *path = base_path_join(folder, name, err);
+	bm_status status = !path	  ? BM_ERR_MEMORY
+			   : text->failed ? base_fail(err, BM_ERR_MEMORY, "no memory for '%s'", path)
+					  : base_file_write(path, base_text_string(text), text->length, err);
+	base_free(path);
+	base_text_free(text);
+	return status;
+}
+
 bm_status phase_json_read(const char *path, json_t **json, bm_error *err)
 {
 	uint8_t *bytes = NULL;
@@ -319,20 +338,9 @@ bm_status phase_end(phase_context *c, int number, const char *name, double secon
 	if (!c->folder)
 		return BM_OK;
 	snprintf(file, sizeof file, "phases/%02d-%s.txt", number, name);
-	char *path = phase_path(c, file, err);
-	if (!path)
-		return BM_ERR_MEMORY;
-	bm_status status = base_file_write(path, base_text_string(&c->text), c->text.length, err);
-	base_free(path);
-	if (status != BM_OK)
-		return status;
+	bm_status status = phase_write_text(c->folder, file, &c->text, err);
 	snprintf(file, sizeof file, "phases/%02d-%s.json", number, name);
-	path = phase_path(c, file, err);
-	if (!path)
-		return BM_ERR_MEMORY;
-	status = phase_json_write(result, path, err);
-	base_free(path);
-	return status;
+	return status == BM_OK ? phase_write_json(c->folder, file, result, err) : status;
 }
 
 bm_status phase_figure(phase_context *c, bm_status status, const char *name, bm_error *err)

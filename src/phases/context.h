@@ -19,6 +19,7 @@ typedef struct phase_options {
 	bool force;	 /* overwrite what another configuration left */
 	bool summary;	 /* phase 7 prints the table of all layers */
 	bool looks_only; /* config.json is left as it is */
+	int sample;	 /* images that phase 10 measures, at most; 0: 400 */
 } phase_options;
 
 typedef struct phase_context {
@@ -118,7 +119,9 @@ bm_status phase_write_card(phase_context *context, const char *best, int image_s
 bm_status phase_listing_write(const data_set *set, const char *path, bm_error *err);
 bm_status phase_listing_read(const char *path, data_set *set, bm_error *err);
 
-/* A whole JSON file written; takes no reference. */
+/* A whole file, NAME of a folder. The text is empty afterwards, whatever the outcome; of the JSON no reference is taken. */
+bm_status phase_write_text(const char *folder, const char *name, base_text *text, bm_error *err);
+bm_status phase_write_json(const char *folder, const char *name, const json_t *json, bm_error *err);
 bm_status phase_json_write(const json_t *json, const char *path, bm_error *err);
 bm_status phase_json_read(const char *path, json_t **json, bm_error *err); /* *json: json_decref */
 

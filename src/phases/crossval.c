@@ -173,11 +173,8 @@ bm_status phase_crossval(phase_context *c, const phase_crossval_options *options
 		status = run_fold(&v, i, err);
 	if (status == BM_OK)
 		status = say_results(&v, err);
-	if (status == BM_OK) {
-		char *path = phase_path(c, "crossval.json", err);
-		status = path ? phase_json_write(c->json, path, err) : BM_ERR_MEMORY;
-		base_free(path);
-	}
+	if (status == BM_OK)
+		status = phase_write_json(c->folder, "crossval.json", c->json, err);
 done:
 	base_text_free(&text);
 	data_near_copies_free(&v.copies);

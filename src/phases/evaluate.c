@@ -106,15 +106,7 @@ static bm_status write_predictions(const evaluation *e, bm_error *err)
 			base_text_add(&text, "%.4f", unlikeness);
 		base_text_add(&text, "\n");
 	}
-	bm_status status = BM_ERR_MEMORY;
-	char *path = phase_path(e->c, "predictions.csv", err);
-	if (text.failed)
-		base_fail(err, status, "no memory for predictions.csv");
-	else if (path)
-		status = base_file_write(path, text.data, text.length, err);
-	base_free(path);
-	base_text_free(&text);
-	return status;
+	return phase_write_text(e->c->folder, "predictions.csv", &text, err);
 }
 
 /* Twelve test images at random: as many wrong ones among them as chance gives. */

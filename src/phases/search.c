@@ -129,9 +129,8 @@ static bm_status record(const search *s, bm_error *err)
 		json_array_append_new(list, trial_json(s, &s->trials[i]));
 	json_t *json =
 		json_pack("{s:i, s:i, s:o}", "trials", s->options->trials, "keeps_one_of", KEEP, "results", list);
-	char *path = phase_path(s->c, "search.json", err);
-	bm_status status = json && path ? phase_json_write(json, path, err) : BM_ERR_MEMORY;
-	base_free(path);
+	bm_status status = json ? phase_write_json(s->c->folder, "search.json", json, err)
+				: base_fail(err, BM_ERR_MEMORY, "no memory for search.json");
 	json_decref(json);
 	return status;
 }
