@@ -137,6 +137,25 @@ bm_status phase_note_made(phase_context *c, const char *phase, bm_error *err)
 	return status;
 }
 
+/* A note's settings as this version writes them: fields that came later have the values that say what was done before. What cannot be read
+ * stays as it is, and differs. */
+static void renew(json_t *note, const made *m)
+{
+	run_config config;
+	json_t *noted = json_object(), *renewed = NULL;
+	run_config_init(&config);
+	for (int i = 0; i < 9 && m->settings[i]; i++)
+		if (json_object_get(note, m->settings[i]))
+			json_object_set(noted, m->settings[i], json_object_get(note, m->settings[i]));
+	if (run_config_from_json(noted, NOTES, &config, NULL) == BM_OK &&
+	    run_config_to_json(&config, &renewed, NULL) == BM_OK)
+		for (int i = 0; i < 9 && m->settings[i]; i++)
+			json_object_set(note, m->settings[i], json_object_get(renewed, m->settings[i]));
+	json_decref(noted);
+	json_decref(renewed);
+	run_config_free(&config);
+}
+
 /* names: what differs; "" when nothing does, or when nothing was noted: results of an earlier version are taken as they are. */
 static bm_status difference(phase_context *c, const made *m, char *names, size_t size, bm_error *err)
 {
@@ -147,6 +166,8 @@ static bm_status difference(phase_context *c, const made *m, char *names, size_t
 	json_t *then = json_object_get(notes, m->phase);
 	if (status == BM_OK && then)
 		status = describe(c, m, &now, err);
+	if (status == BM_OK && then)
+		renew(then, m);
 	if (status == BM_OK && then)
 		run_config_compare(now, then, names, size);
 	json_decref(now);

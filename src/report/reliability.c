@@ -161,14 +161,13 @@ bm_status report_figure_coverage(const char *folder, const evaluate_metrics *m, 
 		      "set title 'Accuracy of what is answered' font ',15' textcolor rgb '#222222'\n"
 		      "set xlabel 'Share of the test images that is answered, the most confident first'\n"
 		      "set ylabel 'Accuracy' offset 1,0\nset xrange [0:1]\nset yrange [%.3f:1.003]\n"
-		      "set key bottom left Left reverse\n"
+		      "set key below left Left reverse maxrows 2 height 1\n"
 		      "set arrow from %.5f,graph 0 to %.5f,graph 1 nohead dashtype 2 linewidth 1.2 linecolor rgb "
 		      "'#777777'\n"
-		      "set label 'confidence %.3f: %.1f %% answered, %s' at %.5f,graph 0.93 %s offset %d,0 "
-		      "font ',11' textcolor rgb '#444444'\n"
 		      "plot 'coverage.csv' every ::1 using 1:2 with lines linewidth 2.4 linecolor rgb '%s' title "
-		      "'Test accuracy'\n",
-		      fmax(0, lowest - 0.02), share, share, r->threshold, 100 * share, right, share,
-		      share > 0.5 ? "right" : "left", share > 0.5 ? -1 : 1, REPORT_BLUE);
+		      "'Test accuracy', \\\n"
+		      "NaN with lines dashtype 2 linewidth 1.2 linecolor rgb '#777777' title "
+		      "'Confidence %.3f: %.1f %% answered, %s'\n",
+		      fmax(0, lowest - 0.02), share, share, REPORT_BLUE, r->threshold, 100 * share, right);
 	return report_figure_finish(&f, err);
 }

@@ -1,4 +1,5 @@
 """Results that were made with other settings, or from other results, than those that hold now are not built upon."""
+import json
 import shutil
 import unittest
 
@@ -62,6 +63,19 @@ class Stale(Case):
         self.call("explore", "data", "--out", "a", "--force", *SMALL, "--epochs", "1", "--width", "0.25")
         self.call("preprocess", "a")
         self.refused("evaluate", "a", says=["different now: width", "run 'brainmri train a' again"])
+
+    def test_notes_of_an_earlier_version_are_understood(self):
+        # It did not write what came later: settings, and fields of the plan that are off unless they are named.
+        self.call("run", "data", "--out", "earlier", *SMALL, "--epochs", "1", "--no-bench")
+        note = self.load("earlier/phases/made_from.json")
+        del note["train"]["teachers"], note["preprocess"]["split_seed"]
+        for stage in note["train"]["plan"]["stages"]:
+            del stage["distillation"], stage["ema_decay"]
+        (self.folder / "earlier/phases/made_from.json").write_text(json.dumps(note))
+        self.assertNotIn("no longer", self.call("evaluate", "earlier").stderr)
+        note["train"]["plan"]["stages"][0]["learning_rate"] *= 2
+        (self.folder / "earlier/phases/made_from.json").write_text(json.dumps(note))
+        self.assertIn("different now: plan", self.call("evaluate", "earlier", code=1).stderr)
 
     def test_results_without_a_note_are_taken(self):
         self.call("run", "data", "--out", "old", *SMALL, "--epochs", "1", "--no-bench")
