@@ -24,7 +24,7 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 	if (status == BM_OK)
 		status = train_loader_create(m, pack, split, stage, options->seed, threads, &loader, err);
 	if (status == BM_OK)
-		status = train_teachers_open(options, stage, threads, &teachers, err);
+		status = train_teachers_open(m, options, stage, threads, &teachers, err);
 	const train_optimizer_options adam = train_adam_options(stage, threads);
 	if (status == BM_OK)
 		status = train_optimizer_create(network, &adam, &optimizer, err);

@@ -99,7 +99,7 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 		status = model_predictor_create(t->m, train_validation_batch(stage), stage->image_size, t->threads,
 						&t->predictor, err);
 	if (status == BM_OK)
-		status = train_teachers_open(t->options, stage, t->threads, &t->teachers, err);
+		status = train_teachers_open(t->m, t->options, stage, t->threads, &t->teachers, err);
 	if (stage->ema_decay <= 0)
 		nn_weights_free(&t->ema);
 	else if (status == BM_OK && !t->ema.items)

@@ -28,12 +28,6 @@ bm_status train_teachers_check(const model *m, const train_plan *plan, const tra
 				 "'distillation' above 0");
 	for (int i = 0; i < options->teacher_count; i++) {
 		const model *t = options->teachers[i];
-		if (t->options.channels != m->options.channels)
-			return base_fail(
-				err, BM_ERR_USAGE,
-				"teacher %d takes images of %d channels, this network takes %d: a teacher must "
-				"see the same images",
-				i + 1, t->options.channels, m->options.channels);
 		bool same = t->options.classes == m->options.classes;
 		for (int c = 0; same && c < m->options.classes; c++)
 			same = strcmp(t->class_names[c], m->class_names[c]) == 0;
@@ -46,17 +40,19 @@ bm_status train_teachers_check(const model *m, const train_plan *plan, const tra
 	return BM_OK;
 }
 
-bm_status train_teachers_open(const train_options *options, const train_stage *stage, int threads, train_teachers *out,
-			      bm_error *err)
+bm_status train_teachers_open(const model *m, const train_options *options, const train_stage *stage, int threads,
+			      train_teachers *out, bm_error *err)
 {
+	const size_t batch = (size_t)stage->batch, pixels = (size_t)stage->image_size * (size_t)stage->image_size;
 	bm_status status = BM_OK;
 	*out = (train_teachers){0};
 	if (stage->distillation <= 0 || options->teacher_count < 1)
 		return BM_OK;
-	out->probabilities = base_calloc((size_t)stage->batch * (size_t)options->teachers[0]->options.classes,
-					 sizeof(float), "what a teacher says", err);
-	if (!out->probabilities)
-		return BM_ERR_MEMORY;
+	out->channels = m->options.channels;
+	out->probabilities = base_calloc(batch * (size_t)m->options.classes, sizeof(float), "what a teacher says", err);
+	out->images = base_malloc(batch * pixels * 3, sizeof(float), "a teacher's images", err);
+	if (!out->probabilities || !out->images)
+		status = BM_ERR_MEMORY;
 	for (int i = 0; status == BM_OK && i < options->teacher_count; i++) {
 		status = model_predictor_create(options->teachers[i], stage->batch, stage->image_size, threads,
 						&out->predictors[i], err);
@@ -72,6 +68,7 @@ void train_teachers_close(train_teachers *teachers)
 	for (int i = 0; i < teachers->count; i++)
 		model_predictor_free(teachers->predictors[i]);
 	base_free(teachers->probabilities);
+	base_free(teachers->images);
 	*teachers = (train_teachers){0};
 }
 
@@ -81,9 +78,17 @@ bm_status train_teachers_ask(train_teachers *teachers, const float *images, int 
 	*out = NULL;
 	if (teachers->count == 0)
 		return BM_OK;
+	model_predictor *p = teachers->predictors[step % (uint64_t)teachers->count];
+	const int ours = teachers->channels, theirs = model_predictor_channels(p);
+	if (ours != theirs) {
+		const size_t side = (size_t)model_predictor_size(p), pixels = (size_t)count * side * side;
+		for (size_t i = 0; i < pixels; i++)
+			for (int c = 0; c < theirs; c++)
+				teachers->images[i * (size_t)theirs + (size_t)c] = images[i * (size_t)ours];
+		images = teachers->images;
+	}
 	*out = teachers->probabilities;
-	return model_predictor_run(teachers->predictors[step % (uint64_t)teachers->count], images, count,
-				   teachers->probabilities, err);
+	return model_predictor_run(p, images, count, teachers->probabilities, err);
 }
 
 base_hash train_teachers_hash(const train_options *options)
@@ -109,6 +114,9 @@ bm_status train_teachers_memory(const train_options *options, const train_stage 
 		uint64_t one = 0;
 		status = nn_network_estimate(&options->teachers[i]->graph, &shape, &one, err);
 		*bytes += one;
+		if (i == 0)
+			*bytes += 3 * sizeof(float) * (uint64_t)stage->batch * (uint64_t)stage->image_size *
+				  (uint64_t)stage->image_size;
 	}
 	return status;
 }

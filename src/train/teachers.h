@@ -10,17 +10,20 @@
 typedef struct train_teachers {
 	model_predictor *predictors[TRAIN_TEACHERS_MAX];
 	int count;
+	int channels;	      /* of the network that learns */
 	float *probabilities; /* [batch][classes] */
+	float *images;	      /* [batch][image_size][image_size][3], for teachers of other channels */
 } train_teachers;
 
-/* BM_ERR_USAGE, naming what differs, for a teacher that takes other images or knows other classes than m, and for a plan that wants
+/* BM_ERR_USAGE, naming what differs, for a teacher that knows other classes than m, and for a plan that wants
  * teachers (train_stage.distillation) where there are none, or the other way round. */
 bm_status train_teachers_check(const model *m, const train_plan *plan, const train_options *options, bm_error *err);
 /* Leaves *out empty when the stage learns from none. train_teachers_close. */
-bm_status train_teachers_open(const train_options *options, const train_stage *stage, int threads, train_teachers *out,
-			      bm_error *err);
+bm_status train_teachers_open(const model *m, const train_options *options, const train_stage *stage, int threads,
+			      train_teachers *out, bm_error *err);
 void train_teachers_close(train_teachers *teachers); /* safe on a zeroed one */
-/* What a teacher says of images [count][image_size][image_size][channels]; *out [count][classes] holds until the next call, NULL: there is
+/* What a teacher says of images [count][image_size][image_size][channels of the network], which are grey: a teacher of one channel is shown the
+ * first of three, one of three the same thrice; *out [count][classes] holds until the next call, NULL: there is
  * none. Teachers take turns by `step`: the gradient in the logits is linear in what is taught, so over the steps it is that of learning
  * from their mean, at the price of one. */
 bm_status train_teachers_ask(train_teachers *teachers, const float *images, int count, uint64_t step, const float **out,
