@@ -253,6 +253,10 @@ static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *p
 		status = real(a, CLI_LABEL_SMOOTHING, "label-smoothing", 0, 0.5, &smoothing, err);
 	if (status == BM_OK)
 		status = integer(a, CLI_LAST_LAYERS, "last-layers", 1, 174, &last, err);
+	const char *precision = a->values[CLI_PRECISION];
+	const bool bf16 = precision && strcmp(precision, "bf16") == 0;
+	if (status == BM_OK && precision && !bf16 && strcmp(precision, "f32") != 0)
+		return base_fail(err, BM_ERR_USAGE, "--precision takes f32 or bf16, not '%s'", precision);
 	if (a->values[CLI_EPOCHS] && !own_plan) /* instead of the plan's own budget */
 		plan->time_budget = 0;
 	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
@@ -269,6 +273,8 @@ static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *p
 			stage->last_layers = last;
 			snprintf(stage->title, sizeof stage->title, "Fine-tuning last %d layers", last);
 		}
+		if (precision)
+			stage->bf16 = bf16;
 		if (a->values[CLI_NO_AUGMENT])
 			stage->augmentation = (data_augmentation){0};
 	}

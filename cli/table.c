@@ -195,6 +195,11 @@ const cli_option cli_options[] = {
 	{CLI_BATCH, "batch", 'b', "N[,N...]", "images per step", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_RATE, "lr", 0, "X[,X...]", "learning rate of each stage; one number: of every stage",
 	 RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_PRECISION, "precision", 0, "f32|bf16",
+	 "bf16: convolutions multiply in bfloat16, some 1.6 times as fast where the processor can (AVX512_BF16); "
+	 "weights "
+	 "and sums stay f32 (f32)",
+	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LAST_LAYERS, "last-layers", 0, "N", "layers of the base that stage 2 of the two-stage plan trains (30)",

@@ -114,6 +114,7 @@ network() {
 		"$build/tests/bench/bench-network" "local[*]" "$steps" >"$work/network" || return 1
 		rates <"$work/network"
 		value memory_mb "$(sed -nE 's/^brainmri peak memory ([0-9]+) MB/\1/p' "$work/network")"
+		"$build/tests/bench/bench-network" "local[*]" "$steps" bf16 | rates # both kinds, their passes in turn
 		if have_python "$peers/torch/bin/python" torch; then
 			"$peers/torch/bin/python" "$shared/peers/torch_resnet50.py" 2>/dev/null | rates
 		fi
@@ -189,6 +190,10 @@ startup && preprocessing && cluster && scaling && upload && network && predict |
 	row "stage 2 step / Keras" brainmri.stage2 keras.stage2 1.5
 	row "all-layer step / PyTorch" brainmri.full torch.full 1
 	row "all-layer step / Keras" brainmri.full keras.full 1
+	row "evaluate, bfloat16 / f32" bfloat.evaluate brainmri.evaluate 1
+	row "stage 1 step, bfloat16 / f32" bfloat.stage1 brainmri.stage1 1
+	row "stage 2 step, bfloat16 / f32" bfloat.stage2 brainmri.stage2 1
+	row "all-layer step, bfloat16 / f32" bfloat.full brainmri.full 1.3
 	most "brainmri --version" startup_ms 20 ms
 	most "one cold prediction" predict_s 1 s
 	most "peak memory, all four kinds of work, batch 16" memory_mb 2000 MB

@@ -173,6 +173,11 @@ static inline float *nn_buffer_data(nn_network *network, int buffer)
 {
 	return (float *)(network->arena + network->buffers[buffer].offset);
 }
+/* The same as bfloat16 values. */
+static inline uint16_t *nn_buffer_half(nn_network *network, int buffer)
+{
+	return (uint16_t *)(network->arena + network->buffers[buffer].offset);
+}
 static inline float *nn_store_data(nn_network *network, size_t offset)
 {
 	return offset == NN_NONE ? NULL : (float *)(network->store + offset);
@@ -219,6 +224,7 @@ void nn_add_arrays(const float *a, const float *b, float *y, size_t count, bool 
 void nn_relu_mask(const float *y, const float *gradient, float *out,
 		  size_t count); /* out = gradient where y > 0, else 0 */
 void nn_copy(const float *from, float *to, size_t count);
+void nn_to_bf16(const float *from, uint16_t *to, size_t count); /* to the nearest, halves to even */
 
 /* y [images][channels] = the mean of each row; and back. */
 void nn_global_average(const nn_view *view, int channels, const float *x, float *y);

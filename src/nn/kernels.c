@@ -271,6 +271,27 @@ void nn_relu_mask(const float *y, const float *gradient, float *out, size_t coun
 		piece_mask(y + begin, gradient + begin, out + begin, count - begin < PIECE ? count - begin : PIECE);
 }
 
+typedef uint32_t float_bits __attribute__((may_alias));
+
+/* A NaN stays one: rounding it could carry into the sign. */
+BASE_CLONES static void round_piece(const float_bits *restrict from, uint16_t *restrict to, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t u = from[i], nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16, nan = (u >> 16) | 0x40;
+		to[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : nearest);
+	}
+}
+
+void nn_to_bf16(const float *from, uint16_t *to, size_t count)
+{
+	const long pieces = (long)((count + PIECE - 1) / PIECE);
+#pragma omp parallel for schedule(static) if (pieces > 1)
+	for (long p = 0; p < pieces; p++) {
+		const size_t begin = (size_t)p * PIECE, size = count - begin < PIECE ? count - begin : PIECE;
+		round_piece((const float_bits *)from + begin, to + begin, size);
+	}
+}
+
 void nn_copy(const float *from, float *to, size_t count)
 {
 #pragma omp parallel for schedule(static)

@@ -32,6 +32,9 @@ static bm_status check_options(const nn_graph *graph, const nn_options *options,
 	if (options->chunk < 0)
 		return base_fail(err, BM_ERR_USAGE, "chunks of %d images are not possible: choose 0 or more",
 				 options->chunk);
+	if (options->bf16 && !nn_has_bf16())
+		return base_fail(err, BM_ERR_UNSUPPORTED,
+				 "this processor has no bfloat16 arithmetic (AVX512_BF16): use --precision f32");
 	if (graph->count < 2)
 		return base_fail(err, BM_ERR_USAGE, "the network has no layers");
 	return BM_OK;

@@ -18,6 +18,9 @@ typedef struct nn_options {
 	int threads;   /* 0: one per core */
 	uint64_t seed; /* of dropout */
 	int chunk;     /* images that the frozen part computes at a time, at most; 0: 16 */
+	/* Convolutions multiply in bfloat16 and sum in f32 (Kalamkar et al. 2019); all else, and what is kept, stays f32. Those of fewer than
+	 * 16 channels, and of the images, stay f32 too. BM_ERR_UNSUPPORTED on a processor that cannot: see nn_has_bf16. */
+	bool bf16;
 	/* A layer whose output nn_network_output is to know after each pass, at the cost of that output's memory; NULL: none. A name
 	 * that no layer has is ignored. Read by nn_network_create only. */
 	const char *keep;
@@ -76,6 +79,7 @@ bm_status nn_network_output(nn_network *network, const char *layer, float *value
  * options.input_gradient was set. */
 bm_status nn_network_input_gradient(nn_network *network, float *values, size_t count, bm_error *err);
 
+bool nn_has_bf16(void); /* the processor multiplies bfloat16 in hardware (AVX512_BF16) */
 /* What the library below is: "oneDNN 2.6.3, avx512_core_bf16, 2 threads"; buffer at least 96 bytes. */
 void nn_describe(char *buffer, size_t size);
 

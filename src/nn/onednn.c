@@ -51,6 +51,12 @@ static const char *isa_name(void)
 	}
 }
 
+bool nn_has_bf16(void)
+{
+	const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+	return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
 void nn_describe(char *buffer, size_t size)
 {
 	const dnnl_version_t *version = dnnl_version();

@@ -7,6 +7,7 @@
 
 typedef struct linear_state {
 	bool dense, bias, relu, softmax;
+	bool half;		 /* multiplies in bfloat16: a copy of what goes in, f32 comes out */
 	bool zero_bias_gradient; /* a batch norm on batch statistics follows: it takes any bias out again, so the gradient is 0 */
 	int forward, backward_data, backward_weights; /* primitives, -1 when not needed */
 	int reorder_kernel,
@@ -14,6 +15,8 @@ typedef struct linear_state {
 	dnnl_memory_desc_t kernel_desc, keras_desc;
 	size_t kernel, bias_at, kernel_gradient, bias_gradient; /* in the store */
 	int kernel_buffer, gradient_buffer;			/* of the reorders */
+	size_t kernel_half;					/* in the store: the kernel as bfloat16 */
+	int input_half, gradient_half;				/* buffers: input and output gradient as bfloat16 */
 	int target;						/* buffer that backward_data writes */
 	bool extra;
 	dnnl_dims_t strides, before, after; /* of a convolution: padding before and after */
@@ -47,7 +50,9 @@ static void describe(const nn_network *network, const nn_op *op, linear_state *s
 	int in = network->tensors[op->input].channels;
 	dnnl_dims_t dims = {layer->units, in, layer->kernel, layer->kernel}, count = {layer->units};
 	int rank = s->dense ? 2 : 4;
-	dnnl_memory_desc_init_by_tag(kernel, rank, dims, dnnl_f32, dnnl_format_tag_any);
+	dnnl_memory_desc_init_by_tag(kernel, rank, dims, s->half ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
+	if (s->half)
+		src->data_type = dnnl_bf16;
 	dnnl_memory_desc_init_by_tag(&s->keras_desc, rank, dims, dnnl_f32, s->dense ? dnnl_io : dnnl_hwio);
 	dnnl_memory_desc_init_by_tag(bias, 1, count, dnnl_f32, dnnl_x);
 }
@@ -58,6 +63,15 @@ static bool winograd_pays(const nn_network *network, const nn_op *op)
 {
 	const nn_layer *layer = &network->graph.layers[op->main];
 	return !op->gradient && layer->kernel == 3 && layer->stride == 1 && op->batch >= 4;
+}
+
+/* Whole blocks of channels only: for others oneDNN has slow code. */
+static bool half_pays(const nn_network *network, const nn_op *op)
+{
+	const nn_layer *layer = &network->graph.layers[op->main];
+	const nn_tensor *in = &network->tensors[op->input];
+	return network->options.bf16 && layer->type == NN_CONV && in->layout == NN_BLOCKED &&
+	       in->channels % network->lanes == 0 && layer->units % network->lanes == 0;
 }
 
 static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, bm_error *err)
@@ -85,7 +99,7 @@ static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, b
 							    s->bias ? &bias : NULL, &dst, s->strides, s->before,
 							    s->after);
 		bool made = false;
-		if (status == dnnl_success && winograd_pays(network, op)) {
+		if (status == dnnl_success && !s->half && winograd_pays(network, op)) {
 			desc.alg_kind = dnnl_convolution_winograd;
 			made = nn_primitive_add(network, name, &desc, post_ops, -1, &s->forward, &dropped) == BM_OK;
 			desc.alg_kind = dnnl_convolution_direct;
@@ -97,8 +111,10 @@ static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, b
 		dnnl_post_ops_destroy(post_ops);
 	if (status != dnnl_success)
 		return nn_dnnl_fail(err, status, name, "a forward pass");
-	if (result == BM_OK)
+	if (result == BM_OK) {
 		s->kernel_desc = *nn_primitive_desc(network, s->forward, dnnl_query_weights_md, 0);
+		s->kernel_desc.data_type = dnnl_f32; /* what learns is f32, in the same layout */
+	}
 	return result;
 }
 
@@ -130,14 +146,22 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->relu = s->dense && layer->activation == NN_ACTIVATION_RELU;
 	s->softmax = s->dense && layer->activation == NN_SOFTMAX;
 	s->forward = s->backward_data = s->backward_weights = s->reorder_kernel = s->reorder_gradient = -1;
-	s->kernel_buffer = s->gradient_buffer = s->target = -1;
-	s->kernel = s->bias_at = s->kernel_gradient = s->bias_gradient = NN_NONE;
+	s->kernel_buffer = s->gradient_buffer = s->target = s->input_half = s->gradient_half = -1;
+	s->half = half_pays(network, op);
+	s->kernel = s->kernel_half = s->bias_at = s->kernel_gradient = s->bias_gradient = NN_NONE;
 	if (!s->dense)
 		plan_window(network, op, &network->tensors[op->input], s);
 	bm_status status = plan_forward(network, op, s, err);
 	if (status != BM_OK)
 		return status;
 	size_t kernel_bytes = dnnl_memory_desc_get_size(&s->kernel_desc);
+	if (s->half) {
+		const size_t values = network->tensors[op->input].image_floats * (size_t)op->batch;
+		s->kernel_half = nn_store_add(network, kernel_bytes / sizeof(float) * sizeof(uint16_t));
+		status = nn_buffer_add(network, values * sizeof(uint16_t), op->time, op->time, &s->input_half, err);
+		if (status != BM_OK)
+			return status;
+	}
 	size_t bias_count = (size_t)layer->units;
 	if (!op->gradient || !layer->trainable) {
 		s->kernel = nn_store_add(network, kernel_bytes);
@@ -159,6 +183,9 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 	const char *name = network->graph.layers[op->main].name;
 	dnnl_memory_desc_t src, kernel, bias, dst;
 	describe(network, op, s, &src, &kernel, &bias, &dst);
+	kernel.data_type = dnnl_f32;
+	if (s->half)
+		dst.data_type = dnnl_bf16;
 	const dnnl_memory_desc_t *diff_bias = s->bias && !s->zero_bias_gradient ? &bias : NULL;
 	dnnl_status_t status;
 	bm_status result;
@@ -193,6 +220,9 @@ static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state
 	const char *name = network->graph.layers[op->main].name;
 	dnnl_memory_desc_t src, kernel, bias, dst;
 	describe(network, op, s, &src, &kernel, &bias, &dst);
+	src.data_type = dnnl_f32;
+	if (s->half)
+		dst.data_type = dnnl_bf16;
 	dnnl_status_t status;
 	bm_status result;
 	if (s->dense) {
@@ -214,7 +244,9 @@ static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state
 	if (result != BM_OK)
 		return result;
 	const dnnl_memory_desc_t *wanted = nn_primitive_desc(network, s->backward_data, dnnl_query_weights_md, 0);
-	if (dnnl_memory_desc_equal(wanted, &s->kernel_desc))
+	dnnl_memory_desc_t as_kept = *wanted;
+	as_kept.data_type = dnnl_f32;
+	if (dnnl_memory_desc_equal(&as_kept, &s->kernel_desc))
 		return BM_OK;
 	int time = nn_backward_time(network, op);
 	result = nn_reorder_add(network, name, &s->kernel_desc, wanted, &s->reorder_kernel, err);
@@ -229,11 +261,16 @@ static bm_status linear_plan_backward(nn_network *network, nn_op *op, bm_error *
 	int time = nn_backward_time(network, op);
 	bm_status status = BM_OK;
 	if (s->kernel_gradient != NN_NONE) {
-		nn_buffer_use(network, network->tensors[op->input].buffer, time);
+		nn_buffer_use(network, s->half ? s->input_half : network->tensors[op->input].buffer, time);
 		status = plan_backward_weights(network, op, s, err);
 	}
 	if (s->relu)
 		nn_buffer_use(network, network->tensors[op->output].buffer, time);
+	if (status == BM_OK && s->half) {
+		const nn_tensor *out = &network->tensors[op->output];
+		status = nn_buffer_add(network, out->image_floats * (size_t)out->batch * sizeof(uint16_t), time, time,
+				       &s->gradient_half, err);
+	}
 	if (status == BM_OK && network->tensors[op->input].gradient)
 		status = plan_backward_data(network, op, s, err);
 	return status;
@@ -252,6 +289,12 @@ static void softmax_rows(float *values, int rows, int columns)
 	}
 }
 
+static void halve_kernel(nn_network *network, const linear_state *s)
+{
+	nn_to_bf16(nn_store_data(network, s->kernel), (uint16_t *)(network->store + s->kernel_half),
+		   dnnl_memory_desc_get_size(&s->kernel_desc) / sizeof(float));
+}
+
 static bm_status linear_forward(nn_network *network, nn_op *op, bm_error *err)
 {
 	const linear_state *s = op->state;
@@ -259,9 +302,18 @@ static bm_status linear_forward(nn_network *network, nn_op *op, bm_error *err)
 	float *y = nn_data(network, op, op->output);
 	if (op->residual >= 0 && out->buffer != network->tensors[op->residual].buffer)
 		nn_copy(nn_data(network, op, op->residual), y, out->image_floats * (size_t)op->batch);
+	void *x = nn_data(network, op, op->input), *kernel = nn_store_data(network, s->kernel);
+	if (s->half) {
+		nn_to_bf16(x, nn_buffer_half(network, s->input_half),
+			   network->tensors[op->input].image_floats * (size_t)op->batch);
+		if (s->kernel_gradient != NN_NONE) /* it may have learnt */
+			halve_kernel(network, s);
+		x = nn_buffer_half(network, s->input_half);
+		kernel = nn_store_data(network, s->kernel_half);
+	}
 	nn_arg args[] = {
-		{DNNL_ARG_SRC, nn_data(network, op, op->input)},
-		{DNNL_ARG_WEIGHTS, nn_store_data(network, s->kernel)},
+		{DNNL_ARG_SRC, x},
+		{DNNL_ARG_WEIGHTS, kernel},
 		{DNNL_ARG_BIAS, nn_store_data(network, s->bias_at)},
 		{DNNL_ARG_DST, y},
 	};
@@ -282,12 +334,18 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 	if (s->relu)
 		nn_relu_mask(nn_data(network, op, op->output), gradient, gradient,
 			     out->image_floats * (size_t)out->batch);
+	void *x = nn_data(network, op, op->input), *dy = gradient;
+	if (s->half) {
+		x = nn_buffer_half(network, s->input_half);
+		dy = nn_buffer_half(network, s->gradient_half);
+		nn_to_bf16(gradient, dy, out->image_floats * (size_t)out->batch);
+	}
 	if (s->backward_weights >= 0) {
 		float *raw = s->gradient_buffer >= 0 ? nn_buffer_data(network, s->gradient_buffer)
 						     : nn_store_data(network, s->kernel_gradient);
 		nn_arg args[] = {
-			{DNNL_ARG_SRC, nn_data(network, op, op->input)},
-			{DNNL_ARG_DIFF_DST, gradient},
+			{DNNL_ARG_SRC, x},
+			{DNNL_ARG_DIFF_DST, dy},
 			{DNNL_ARG_DIFF_WEIGHTS, raw},
 			{DNNL_ARG_DIFF_BIAS, s->zero_bias_gradient ? NULL : nn_store_data(network, s->bias_gradient)},
 		};
@@ -300,15 +358,16 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 	}
 	if (status != BM_OK || s->backward_data < 0)
 		return status;
-	float *kernel = nn_store_data(network, s->kernel);
+	void *kernel = nn_store_data(network, s->half ? s->kernel_half : s->kernel);
 	if (s->reorder_kernel >= 0) {
-		nn_arg move[] = {{DNNL_ARG_FROM, kernel}, {DNNL_ARG_TO, nn_buffer_data(network, s->kernel_buffer)}};
+		nn_arg move[] = {{DNNL_ARG_FROM, nn_store_data(network, s->kernel)},
+				 {DNNL_ARG_TO, nn_buffer_data(network, s->kernel_buffer)}};
 		status = nn_primitive_run(network, s->reorder_kernel, 2, move, err);
 		kernel = nn_buffer_data(network, s->kernel_buffer);
 	}
 	if (status == BM_OK) {
 		nn_arg args[] = {
-			{DNNL_ARG_DIFF_DST, gradient},
+			{DNNL_ARG_DIFF_DST, dy},
 			{DNNL_ARG_WEIGHTS, kernel},
 			{DNNL_ARG_DIFF_SRC, nn_buffer_data(network, s->target)},
 		};
@@ -349,9 +408,13 @@ static bm_status linear_load(nn_network *network, nn_op *op, const nn_weights *w
 		else
 			memset(bias, 0, units * sizeof *bias);
 	}
-	if (op->norm < 0)
-		return nn_reorder(network, layer->name, &s->keras_desc, kernel->values, &s->kernel_desc,
-				  nn_store_data(network, s->kernel), err);
+	if (op->norm < 0) {
+		bm_status status = nn_reorder(network, layer->name, &s->keras_desc, kernel->values, &s->kernel_desc,
+					      nn_store_data(network, s->kernel), err);
+		if (status == BM_OK && s->half)
+			halve_kernel(network, s);
+		return status;
+	}
 	float *folded = base_malloc(kernel->count, sizeof *folded, "a folded kernel", err);
 	if (folded == NULL)
 		return BM_ERR_MEMORY;
@@ -359,6 +422,8 @@ static bm_status linear_load(nn_network *network, nn_op *op, const nn_weights *w
 	fold(op, nn_op_layer(network, op->norm), weights, folded, kernel->count, bias, units);
 	bm_status status = nn_reorder(network, layer->name, &s->keras_desc, folded, &s->kernel_desc,
 				      nn_store_data(network, s->kernel), err);
+	if (status == BM_OK && s->half)
+		halve_kernel(network, s);
 	base_free(folded);
 	return status;
 }

@@ -14,11 +14,12 @@ bm_status train_memory_needed(model *m, const train_stage *stage, const train_op
 		.channels = m->options.channels,
 		.training = true,
 		.threads = 1,
+		.bf16 = stage->bf16,
 	};
 	uint64_t training = 0, prediction = 0, teachers = 0;
 	bm_status status = nn_network_estimate(&m->graph, &network, &training, err);
 	network.batch = train_validation_batch(stage);
-	network.training = false;
+	network.training = network.bf16 = false;
 	if (status == BM_OK)
 		status = nn_network_estimate(&m->graph, &network, &prediction, err);
 	if (status == BM_OK)

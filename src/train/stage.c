@@ -45,6 +45,7 @@ bm_status train_network_create(const model *m, const train_stage *stage, uint64_
 		.training = true,
 		.threads = threads,
 		.seed = seed,
+		.bf16 = stage->bf16,
 	};
 	/* The momentum is the stage's, not the model's: its file keeps Keras' own. */
 	nn_graph graph = {0};

@@ -40,6 +40,16 @@ bm_status train_teachers_check(const model *m, const train_plan *plan, const tra
 	return BM_OK;
 }
 
+static nn_options shape_of(const model *teacher, const train_stage *stage, int threads)
+{
+	return (nn_options){.batch = stage->batch,
+			    .height = stage->image_size,
+			    .width = stage->image_size,
+			    .channels = teacher->options.channels,
+			    .threads = threads,
+			    .bf16 = stage->bf16};
+}
+
 bm_status train_teachers_open(const model *m, const train_options *options, const train_stage *stage, int threads,
 			      train_teachers *out, bm_error *err)
 {
@@ -49,13 +59,16 @@ bm_status train_teachers_open(const model *m, const train_options *options, cons
 	if (stage->distillation <= 0 || options->teacher_count < 1)
 		return BM_OK;
 	out->channels = m->options.channels;
+	out->pixels = pixels;
 	out->probabilities = base_calloc(batch * (size_t)m->options.classes, sizeof(float), "what a teacher says", err);
 	out->images = base_malloc(batch * pixels * 3, sizeof(float), "a teacher's images", err);
 	if (!out->probabilities || !out->images)
 		status = BM_ERR_MEMORY;
 	for (int i = 0; status == BM_OK && i < options->teacher_count; i++) {
-		status = model_predictor_create(options->teachers[i], stage->batch, stage->image_size, threads,
-						&out->predictors[i], err);
+		const model *teacher = options->teachers[i];
+		const nn_options shape = shape_of(teacher, stage, threads);
+		status = nn_network_create(&teacher->graph, &teacher->weights, &shape, &out->networks[i], err);
+		out->theirs[i] = teacher->options.channels;
 		out->count += status == BM_OK;
 	}
 	if (status != BM_OK)
@@ -66,7 +79,7 @@ bm_status train_teachers_open(const model *m, const train_options *options, cons
 void train_teachers_close(train_teachers *teachers)
 {
 	for (int i = 0; i < teachers->count; i++)
-		model_predictor_free(teachers->predictors[i]);
+		nn_network_free(teachers->networks[i]);
 	base_free(teachers->probabilities);
 	base_free(teachers->images);
 	*teachers = (train_teachers){0};
@@ -78,17 +91,16 @@ bm_status train_teachers_ask(train_teachers *teachers, const float *images, int 
 	*out = NULL;
 	if (teachers->count == 0)
 		return BM_OK;
-	model_predictor *p = teachers->predictors[step % (uint64_t)teachers->count];
-	const int ours = teachers->channels, theirs = model_predictor_channels(p);
+	const int turn = (int)(step % (uint64_t)teachers->count), ours = teachers->channels,
+		  theirs = teachers->theirs[turn];
 	if (ours != theirs) {
-		const size_t side = (size_t)model_predictor_size(p), pixels = (size_t)count * side * side;
-		for (size_t i = 0; i < pixels; i++)
+		for (size_t i = 0; i < (size_t)count * teachers->pixels; i++)
 			for (int c = 0; c < theirs; c++)
 				teachers->images[i * (size_t)theirs + (size_t)c] = images[i * (size_t)ours];
 		images = teachers->images;
 	}
 	*out = teachers->probabilities;
-	return model_predictor_run(p, images, count, teachers->probabilities, err);
+	return nn_network_forward(teachers->networks[turn], images, count, false, 0, teachers->probabilities, err);
 }
 
 base_hash train_teachers_hash(const train_options *options)
@@ -106,11 +118,7 @@ bm_status train_teachers_memory(const train_options *options, const train_stage 
 	bm_status status = BM_OK;
 	*bytes = 0;
 	for (int i = 0; status == BM_OK && stage->distillation > 0 && i < options->teacher_count; i++) {
-		const nn_options shape = {.batch = stage->batch,
-					  .height = stage->image_size,
-					  .width = stage->image_size,
-					  .channels = options->teachers[i]->options.channels,
-					  .threads = 1};
+		const nn_options shape = shape_of(options->teachers[i], stage, 1);
 		uint64_t one = 0;
 		status = nn_network_estimate(&options->teachers[i]->graph, &shape, &one, err);
 		*bytes += one;

@@ -3,14 +3,15 @@
 #ifndef TRAIN_TEACHERS_H
 #define TRAIN_TEACHERS_H
 
-#include "model/predict.h"
 #include "train/train.h"
 
 /* The teachers, compiled for a stage. */
 typedef struct train_teachers {
-	model_predictor *predictors[TRAIN_TEACHERS_MAX];
+	nn_network *networks[TRAIN_TEACHERS_MAX];
+	int theirs[TRAIN_TEACHERS_MAX]; /* channels that each takes */
 	int count;
 	int channels;	      /* of the network that learns */
+	size_t pixels;	      /* of an image */
 	float *probabilities; /* [batch][classes] */
 	float *images;	      /* [batch][image_size][image_size][3], for teachers of other channels */
 } train_teachers;

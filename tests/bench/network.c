@@ -1,6 +1,7 @@
 /* Images per second of the guide's model, for the work that shared/peers/keras_resnet50.py and torch_resnet50.py measure: evaluate,
  * stage 1, stage 2 (last 30 layers), all layers; random images, batch 16, Adam, warmed up by a pass that is not counted.
- * usage: bench-network [THREADS [STEPS]] */
+ * With bf16 each line is followed by the same work with convolutions in bfloat16, one pass of each in turn, where the processor can.
+ * usage: bench-network [THREADS [STEPS [bf16]]] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ enum { BATCH = 16, SIZE = 224, CHANNELS = 3, CLASSES = 4 };
 
 struct bench {
 	int threads, steps;
+	bool bf16;
 	float *images; /* [BATCH][SIZE][SIZE][CHANNELS] */
 	int labels[BATCH];
 };
@@ -40,34 +42,46 @@ static bm_status pass(nn_network *network, train_optimizer *optimizer, struct be
 	return status;
 }
 
+/* One network, or the same twice: in f32 and in bfloat16, their passes taking turns, as ratios of one call count. */
 static bm_status measure(const model *m, bool training, struct bench *bench, const char *name, bm_error *err)
 {
-	nn_network *network = NULL;
-	train_optimizer optimizer = {0};
-	const nn_options options = {.batch = BATCH,
-				    .height = SIZE,
-				    .width = SIZE,
-				    .channels = CHANNELS,
-				    .training = training,
-				    .threads = bench->threads,
-				    .seed = 1};
+	enum { KINDS = 2 };
+	const int kinds = bench->bf16 ? 2 : 1;
+	nn_network *networks[KINDS] = {NULL};
+	train_optimizer optimizers[KINDS];
+	double seconds[KINDS] = {0};
+	nn_options options = {.batch = BATCH,
+			      .height = SIZE,
+			      .width = SIZE,
+			      .channels = CHANNELS,
+			      .training = training,
+			      .threads = bench->threads,
+			      .seed = 1};
 	const train_optimizer_options adam = {
 		.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f, .threads = bench->threads};
-	bm_status status = nn_network_create(&m->graph, &m->weights, &options, &network, err);
-	if (status == BM_OK && training)
-		status = train_optimizer_create(network, &adam, &optimizer, err);
-	if (status == BM_OK)
-		status = pass(network, training ? &optimizer : NULL, bench, 0, err);
-	double start = base_now();
-	for (int i = 1; i <= bench->steps && status == BM_OK; i++)
-		status = pass(network, training ? &optimizer : NULL, bench, i, err);
-	double seconds = base_now() - start;
-	if (status == BM_OK) {
-		printf("brainmri %s %.2f images/s\n", name, BATCH * bench->steps / seconds);
-		fflush(stdout);
+	bm_status status = BM_OK;
+	memset(optimizers, 0, sizeof optimizers);
+	for (int k = 0; k < kinds && status == BM_OK; k++) {
+		options.bf16 = k == 1;
+		status = nn_network_create(&m->graph, &m->weights, &options, &networks[k], err);
+		if (status == BM_OK && training)
+			status = train_optimizer_create(networks[k], &adam, &optimizers[k], err);
 	}
-	train_optimizer_free(&optimizer);
-	nn_network_free(network);
+	for (int i = 0; i <= bench->steps && status == BM_OK; i++)
+		for (int k = 0; k < kinds && status == BM_OK; k++) {
+			const double start = base_now();
+			status = pass(networks[k], training ? &optimizers[k] : NULL, bench, i, err);
+			if (i > 0) /* the first is not counted */
+				seconds[k] += base_now() - start;
+		}
+	for (int k = 0; k < kinds && status == BM_OK; k++)
+		printf("%s %s %.2f images/s\n", k == 0 ? "brainmri" : "bfloat", name,
+		       BATCH * bench->steps / seconds[k]);
+	fflush(stdout);
+	for (int k = 0; k < kinds; k++) {
+		train_optimizer_free(&optimizers[k]);
+		nn_network_free(networks[k]);
+	}
 	return status;
 }
 
@@ -100,8 +114,10 @@ int main(int argc, char **argv)
 	struct bench bench = {.threads = argc > 1 ? base_threads_parse(argv[1]) : 0, .steps = 8};
 	if (argc > 2)
 		bench.steps = (int)strtol(argv[2], NULL, 10);
-	if (argc > 3 || bench.steps < 1 || (argc > 1 && bench.threads == 0)) {
-		fprintf(stderr, "usage: bench-network [THREADS [STEPS]]\n");
+	bench.bf16 = argc > 3 && nn_has_bf16();
+	if (argc > 4 || (argc > 3 && strcmp(argv[3], "bf16") != 0) || bench.steps < 1 ||
+	    (argc > 1 && bench.threads == 0)) {
+		fprintf(stderr, "usage: bench-network [THREADS [STEPS [bf16]]]\n");
 		return 2;
 	}
 	size_t count = (size_t)BATCH * SIZE * SIZE * CHANNELS;

@@ -158,6 +158,24 @@ class Run(Case):
         self.json("report", "steps")
         self.assertGreater(len(self.read("steps/report.html")), 10000)
 
+    def test_bfloat16_repeats_and_differs(self):
+        wide = [*SMALL, "--width", "0.25", "--epochs", "1", "--no-bench", "--pack", "half-pack"]
+        self.call("run", "data", "--out", "single", *wide)
+        try:
+            done = self.call("run", "data", "--out", "half", *wide, "--precision", "bf16")
+        except AssertionError as failure:
+            self.assertIn("this processor has no bfloat16 arithmetic", str(failure))
+            self.skipTest("a processor without AVX512_BF16")
+        self.assertIn("Precision: bfloat16 in convolutions", done.stdout)
+        self.assertTrue(self.load("half/config.json")["plan"]["stages"][0]["bf16"])
+        self.call("run", "--config", "half/config.json", "--out", "again-half")
+        model = self.read("half/best_model_stage1.keras")
+        self.assertEqual(self.read("again-half/best_model_stage1.keras"), model)
+        self.assertNotEqual(self.read("single/best_model_stage1.keras"), model)
+        self.call("run", "--config", "half/config.json", "--out", "again-single", "--precision", "f32")
+        self.assertEqual(self.read("again-single/best_model_stage1.keras"), self.read("single/best_model_stage1.keras"))
+        self.assertIn("--precision takes f32 or bf16", self.call("run", "data", "--out", "x", "--precision", "f16", code=2).stderr)
+
     def test_two_stages_from_earlier_weights(self):
         answer = self.json("run", "data", "--out", "two", "--weights", "one/best_model_stage1.keras", "--epochs", "1,2", "--threads",
                            "1", "--no-bench", "--last-layers", "10")
