@@ -14,8 +14,10 @@ bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 	*out = (data_scratch){0};
 	out->quads = base_malloc(side * side, sizeof *out->quads, "augmentation", err);
 	if (out->quads)
-		out->row = base_malloc((size_t)size, sizeof *out->row, "augmentation", err);
-	if (!out->row) {
+		out->plane = base_malloc((size_t)size * (size_t)size, sizeof *out->plane, "augmentation", err);
+	if (out->plane)
+		out->rows = base_malloc(side * 3, sizeof *out->rows, "augmentation", err);
+	if (!out->rows) {
 		data_scratch_free(out);
 		return BM_ERR_MEMORY;
 	}
@@ -25,14 +27,16 @@ bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 void data_scratch_free(data_scratch *scratch)
 {
 	base_free(scratch->quads);
-	base_free(scratch->row);
+	base_free(scratch->plane);
+	base_free(scratch->rows);
 	*scratch = (data_scratch){0};
 }
 
 bool data_augmentation_is_none(const data_augmentation *a)
 {
 	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 &&
-	       a->contrast == 0 && a->stretch == 0 && a->gamma == 0 && a->erase == 0;
+	       a->contrast == 0 && a->stretch == 0 && a->gamma == 0 && a->sharpness == 0 && a->noise == 0 &&
+	       a->erase == 0;
 }
 
 BASE_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)
@@ -173,6 +177,49 @@ BASE_CLONES static void bend(float *restrict row, size_t count, const float *res
 	}
 }
 
+BASE_CLONES static void sharpen_row(const float *restrict above, const float *restrict own, const float *restrict below,
+				    size_t n, float amount, float *restrict sums, float *restrict out)
+{
+	/* sums[1 .. n]: down the columns; beyond the edges they repeat. */
+	for (size_t x = 0; x < n; x++)
+		sums[x + 1] = above[x] + 2 * own[x] + below[x];
+	sums[0] = sums[1];
+	sums[n + 1] = sums[n];
+	for (size_t x = 0; x < n; x++) {
+		float value = own[x] + amount * (own[x] - (sums[x] + 2 * sums[x + 1] + sums[x + 2]) / 16);
+		value = value > 0.0f ? value : 0.0f;
+		out[x] = value < 1.0f ? value : 1.0f;
+	}
+}
+
+/* x + amount (x - blurred x), blurred by 1-2-1 both ways: amount -1 blurs, above 0 sharpens. rows: [3][size + 2]. */
+static void sharpen(float *plane, int size, float amount, float *rows)
+{
+	const size_t n = (size_t)size;
+	float *above = rows, *own = rows + n + 2, *sums = own + n + 2;
+	memcpy(above, plane, n * sizeof *above); /* the edge repeats */
+	for (size_t y = 0; y < n; y++) {
+		float *row = plane + y * n, *before = above;
+		memcpy(own, row, n * sizeof *own);
+		sharpen_row(above, own, y + 1 < n ? row + n : own, n, amount, sums, row);
+		above = own;
+		own = before;
+	}
+}
+
+/* Nearly Gaussian: the sum of four bytes. */
+static void add_noise(float *plane, size_t count, float deviation, base_random *random)
+{
+	const float scale = deviation / 147.8f;
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t u = base_random_u32(random);
+		const int sum = (int)((u & 255) + (u >> 8 & 255) + (u >> 16 & 255) + (u >> 24));
+		float value = plane[i] + scale * (float)(sum - 510);
+		value = value > 0.0f ? value : 0.0f;
+		plane[i] = value < 1.0f ? value : 1.0f;
+	}
+}
+
 struct box {
 	int left, top, right, bottom;
 };
@@ -204,6 +251,8 @@ void data_augment(const uint8_t *pixels, int size, int channels, const data_augm
 	float stretch = 1 + base_random_range(random, -1, 1) * a->stretch;
 	float gamma = expf(base_random_range(random, -1, 1) * a->gamma);
 	struct box erased = draw_box(random, a->erase, size);
+	float sharpness = base_random_range(random, -1, 1) * a->sharpness,
+	      noise = base_random_uniform(random) * a->noise;
 	size_t n = (size_t)size, count = n * n;
 	flip = flip && a->flip;
 	/* Contrast about the image's mean, as Keras' RandomContrast. */
@@ -224,17 +273,22 @@ void data_augment(const uint8_t *pixels, int size, int channels, const data_augm
 	bool still = !flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->stretch == 0;
 	if (!still)
 		build_quads(pixels, size, scratch->quads);
+	float *plane = channels == 1 ? out : scratch->plane;
 	for (size_t y = 0; y < n; y++) {
-		float *row = channels == 1 ? out + y * n : scratch->row;
+		float *row = plane + y * n;
 		if (still)
 			adjust(pixels + y * n, n, w.scale, w.offset, row);
 		else
 			warp_row(scratch->quads, size, &w, (int)y, row);
 		if (gamma != 1)
 			bend(row, n, curve);
-		if ((int)y >= erased.top && (int)y < erased.bottom)
-			memset(row + erased.left, 0, (size_t)(erased.right - erased.left) * sizeof *row);
-		if (channels == 3)
-			triple(row, n, out + y * n * 3);
 	}
+	if (sharpness != 0)
+		sharpen(plane, size, sharpness, scratch->rows);
+	if (noise > 0)
+		add_noise(plane, count, noise, random);
+	for (int y = erased.top; y < erased.bottom; y++)
+		memset(plane + (size_t)y * n + erased.left, 0, (size_t)(erased.right - erased.left) * sizeof *plane);
+	if (channels == 3)
+		triple(plane, count, out);
 }

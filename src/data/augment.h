@@ -8,7 +8,8 @@
 /* What one worker needs besides its input and output. */
 typedef struct data_scratch {
 	uint32_t *quads; /* [size + 2][size + 2]: each with its right, lower and lower right neighbour */
-	float *row;	 /* [size] */
+	float *plane;	 /* [size][size]: the changed image */
+	float *rows;	 /* [3][size + 2] */
 } data_scratch;
 bm_status data_scratch_create(int size, data_scratch *out, bm_error *err);
 void data_scratch_free(data_scratch *scratch); /* safe on a zeroed one */

@@ -158,10 +158,13 @@ static bm_status check(const data_pack *pack, const size_t *indices, size_t coun
 	if (!(a->zoom >= 0 && a->zoom < 1) || !(a->shift >= 0 && a->shift <= 1) ||
 	    !(a->rotation >= 0 && a->rotation <= 180) || !(a->brightness >= 0 && a->brightness <= 1) ||
 	    !(a->contrast >= 0 && a->contrast <= 1) || !(a->stretch >= 0 && a->stretch < 1) ||
-	    !(a->gamma >= 0 && a->gamma <= 2) || !(a->erase >= 0 && a->erase < 1))
-		return base_fail(err, BM_ERR_USAGE,
-				 "an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
-				 "brightness and contrast 0 to 1, gamma 0 to 2, zoom, stretch and erase below 1");
+	    !(a->gamma >= 0 && a->gamma <= 2) || !(a->erase >= 0 && a->erase < 1) ||
+	    !(a->sharpness >= 0 && a->sharpness <= 4) || !(a->noise >= 0 && a->noise <= 1))
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
+			"brightness, contrast and noise 0 to 1, gamma 0 to 2, sharpness 0 to 4, zoom, stretch and "
+			"erase below 1");
 	for (size_t i = 0; i < count; i++) {
 		if (indices[i] >= pack->count)
 			return base_fail(err, BM_ERR_DATA, "image %zu is not in the pack of %zu; make the split again",

@@ -394,6 +394,45 @@ static void brightness_and_contrast(void **state)
 	assert_true(least >= -0.1001f && least < -0.07f && most <= 0.1001f && most > 0.07f);
 }
 
+static void sharpened_and_noisy(void **state)
+{
+	static uint8_t pixels[SIDE * SIDE];
+	static float out[SIDE * SIDE];
+	double least = 9, most = -9, loudest = 0;
+	(void)state;
+	for (uint64_t stream = 0; stream < 200; stream++) {
+		/* A flat image has nothing to sharpen; of a dot, what leaves it goes to its neighbours. */
+		memset(pixels, 100, sizeof pixels);
+		augment(&(data_augmentation){.sharpness = 1}, stream, pixels, out);
+		for (int i = 0; i < SIDE * SIDE; i++)
+			assert_float_equal(out[i], 100 / 255.0, 1e-6);
+		const int dot_at = 40 * SIDE + 44;
+		pixels[dot_at] = 140;
+		augment(&(data_augmentation){.sharpness = 1}, stream, pixels, out);
+		const double step = 40 / 255.0, amount = ((double)out[dot_at] - 140 / 255.0) / (step * (1 - 4 / 16.0));
+		assert_true(amount >= -1.0001 && amount <= 1.0001);
+		assert_float_equal(out[dot_at + 1], 100 / 255.0 - amount * step * 2 / 16, 1e-5);
+		assert_float_equal(out[dot_at + SIDE], 100 / 255.0 - amount * step * 2 / 16, 1e-5);
+		assert_float_equal(out[dot_at - SIDE - 1], 100 / 255.0 - amount * step / 16, 1e-5);
+		assert_float_equal(out[dot_at + 2], 100 / 255.0, 1e-6);
+		least = amount < least ? amount : least;
+		most = amount > most ? amount : most;
+
+		memset(pixels, 128, sizeof pixels);
+		augment(&(data_augmentation){.noise = 0.1f}, stream, pixels, out);
+		double sum = 0, squares = 0;
+		for (int i = 0; i < SIDE * SIDE; i++) {
+			const double off = (double)out[i] - 128 / 255.0;
+			sum += off;
+			squares += off * off;
+		}
+		const double deviation = sqrt(squares / (SIDE * SIDE));
+		assert_true(fabs(sum / (SIDE * SIDE)) < 0.01 && deviation < 0.105);
+		loudest = deviation > loudest ? deviation : loudest;
+	}
+	assert_true(least < -0.9 && most > 0.9 && loudest > 0.09);
+}
+
 static void stretched_bent_and_erased(void **state)
 {
 	static uint8_t pixels[SIDE * SIDE];
@@ -501,19 +540,13 @@ static void memory_runs_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_image_once_in_order),
-		cmocka_unit_test(three_equal_channels_of_another_size),
-		cmocka_unit_test(shuffled_and_filled_up),
-		cmocka_unit_test(same_bytes_with_any_number_of_threads),
-		cmocka_unit_test(begun_in_the_middle),
-		cmocka_unit_test(epochs_one_after_another),
-		cmocka_unit_test(within_range_and_changed),
-		cmocka_unit_test(nothing_changes_nothing),
-		cmocka_unit_test(flipped_half_the_time),
-		cmocka_unit_test(geometry),
-		cmocka_unit_test(brightness_and_contrast),
-		cmocka_unit_test(stretched_bent_and_erased),
-		cmocka_unit_test(refused),
+		cmocka_unit_test(each_image_once_in_order),  cmocka_unit_test(three_equal_channels_of_another_size),
+		cmocka_unit_test(shuffled_and_filled_up),    cmocka_unit_test(same_bytes_with_any_number_of_threads),
+		cmocka_unit_test(begun_in_the_middle),	     cmocka_unit_test(epochs_one_after_another),
+		cmocka_unit_test(within_range_and_changed),  cmocka_unit_test(nothing_changes_nothing),
+		cmocka_unit_test(flipped_half_the_time),     cmocka_unit_test(geometry),
+		cmocka_unit_test(brightness_and_contrast),   cmocka_unit_test(sharpened_and_noisy),
+		cmocka_unit_test(stretched_bent_and_erased), cmocka_unit_test(refused),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests_name("data/loader", tests, setup, teardown);

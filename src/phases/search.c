@@ -96,6 +96,8 @@ bm_status phase_trial_settings(const phase_trial *t, const run_config *base, dou
 		a->contrast = fminf(a->contrast * (float)t->augmentation, 1);
 		a->stretch = fminf(a->stretch * (float)t->augmentation, 0.9f);
 		a->gamma = fminf(a->gamma * (float)t->augmentation, 2);
+		a->sharpness = fminf(a->sharpness * (float)t->augmentation, 4);
+		a->noise = fminf(a->noise * (float)t->augmentation, 1);
 		a->erase = fminf(a->erase * (float)t->augmentation, 0.9f);
 	}
 	return BM_OK;
