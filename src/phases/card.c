@@ -78,12 +78,28 @@ static void add_data(base_text *text, const phase_context *c)
 		      run_config_split_name(c->config.split), (unsigned long long)run_config_split_seed(&c->config));
 }
 
+/* How the training was another than the table says. */
+static void add_ways(base_text *text, const phase_context *c)
+{
+	const train_stage *last = &c->config.plan.stages[c->config.plan.count - 1];
+	if (last->bf16)
+		base_text_add(text, "Convolutions multiplied in bfloat16, all else in f32. ");
+	if (c->config.teachers)
+		base_text_add(text,
+			      "%.0f %% of the loss was how far it is from what finished models say of the same images "
+			      "(distillation): `%s`.",
+			      100 * (double)last->distillation, c->config.teachers);
+	if (last->bf16 || c->config.teachers)
+		base_text_add(text, "\n\n");
+}
+
 static void add_training(base_text *text, const phase_context *c)
 {
 	const train_plan *plan = &c->config.plan;
 	char seconds[32];
 	base_text_add(text, "\n## Training\n\nPlan `%s`, %zu epochs in %s:\n\n", plan->name, c->history.count,
 		      base_format_seconds(c->history.seconds, seconds));
+	add_ways(text, c);
 	base_text_add(text, "| stage | epochs | pixels | batch | learning rate | weight decay | label smoothing |\n"
 			    "|---|---:|---:|---:|---:|---:|---:|\n");
 	for (int i = 0; i < plan->count; i++) {

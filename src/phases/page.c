@@ -71,7 +71,7 @@ static bm_status phase_text(const phase_context *c, int number, base_text *text,
 
 typedef struct answers {
 	report_answer items[10];
-	char values[10][128];
+	char values[10][256];
 	size_t count;
 } answers;
 
@@ -135,8 +135,13 @@ static void collect_facts(const phase_context *c, answers *a)
 	answer(a, "Program", "brainmri %s", BM_VERSION);
 	answer(a, "Seed", "%llu", (unsigned long long)c->config.seed);
 	answer(a, "Threads", c->config.threads ? "%d" : "%d (one for each core)", c->threads);
-	answer(a, "Split", "%s", run_config_split_name(c->config.split));
+	answer(a, "Split", c->config.split_seed < 0 ? "%s" : "%s, seed %lld", run_config_split_name(c->config.split),
+	       (long long)c->config.split_seed);
 	answer(a, "Plan", "%s", c->config.plan.name);
+	if (c->config.plan.stages[c->config.plan.count - 1].bf16)
+		answer(a, "Precision", "convolutions in bfloat16, else f32");
+	if (c->config.teachers)
+		answer(a, "Taught by", "%s", c->config.teachers);
 	answer(a, "Hash of the data", "%s", hash);
 	answer(a, "Same bytes", "with the same data, seed, program and number of threads");
 }
