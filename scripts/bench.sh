@@ -182,6 +182,7 @@ startup && preprocessing && cluster && scaling && upload && network && predict |
 		row "bench of phase 10, Spark $setting / PySpark" "brainmri.$setting" "pyspark.$setting" 1
 	done
 	row "upload of small files / hdfs dfs -put" brainmri.put fsshell.put 3
+	row "the same without checksums, as -put does it" brainmri.fast fsshell.put 3
 	row "upload of a pack / hdfs dfs -put" brainmri.pack fsshell.put 5
 	row "preprocessing / decoding alone (the limit)" brainmri.preprocess limit.decode 0.6
 	row "evaluate / PyTorch" brainmri.evaluate torch.evaluate 1

@@ -103,7 +103,7 @@ def main():
         finally:
             servers.stop()
     if options.values:
-        for name, key in (("brainmri data put", "brainmri.put"), ("brainmri data pack", "brainmri.pack"), ("hdfs dfs -put", "fsshell.put"),
+        for name, key in (("brainmri data put", "brainmri.put"), ("brainmri data put --no-verify", "brainmri.fast"), ("brainmri data pack", "brainmri.pack"), ("hdfs dfs -put", "fsshell.put"),
                           ("hdfs dfs -put -t 8", "fsshell.put8")):
             for value in bench.seconds[name]:
                 print(key, images / value)
