@@ -170,8 +170,8 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_TEACHER, "teacher", 0, "RUN|FILE[,...]",
 	 "learn three quarters from what these finished models say of the changed images, and a quarter from the "
-	 "labels; "
-	 "none: from labels alone. Their training images must not be this run's test images: use one --split-seed",
+	 "labels; none: from labels alone. Their training images must not be this run's test images: use one "
+	 "--split-seed",
 	 RUN | EXPLORE | TRAIN},
 	{CLI_NETWORK, "model", 0, "NAME",
 	 "resnet50: ResNet-50, 24 million parameters; compact: one grey channel, 2.8 million, with its own plan "
@@ -197,8 +197,7 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_PRECISION, "precision", 0, "f32|bf16",
 	 "bf16: convolutions multiply in bfloat16, some 1.6 times as fast where the processor can (AVX512_BF16); "
-	 "weights "
-	 "and sums stay f32 (f32)",
+	 "weights and sums stay f32 (f32)",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN | TRIES},

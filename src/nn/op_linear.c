@@ -408,20 +408,16 @@ static bm_status linear_load(nn_network *network, nn_op *op, const nn_weights *w
 		else
 			memset(bias, 0, units * sizeof *bias);
 	}
-	if (op->norm < 0) {
-		bm_status status = nn_reorder(network, layer->name, &s->keras_desc, kernel->values, &s->kernel_desc,
-					      nn_store_data(network, s->kernel), err);
-		if (status == BM_OK && s->half)
-			halve_kernel(network, s);
-		return status;
+	float *folded = NULL;
+	if (op->norm >= 0) {
+		folded = base_malloc(kernel->count, sizeof *folded, "a folded kernel", err);
+		if (folded == NULL)
+			return BM_ERR_MEMORY;
+		memcpy(folded, kernel->values, kernel->count * sizeof *folded);
+		fold(op, nn_op_layer(network, op->norm), weights, folded, kernel->count, bias, units);
 	}
-	float *folded = base_malloc(kernel->count, sizeof *folded, "a folded kernel", err);
-	if (folded == NULL)
-		return BM_ERR_MEMORY;
-	memcpy(folded, kernel->values, kernel->count * sizeof *folded);
-	fold(op, nn_op_layer(network, op->norm), weights, folded, kernel->count, bias, units);
-	bm_status status = nn_reorder(network, layer->name, &s->keras_desc, folded, &s->kernel_desc,
-				      nn_store_data(network, s->kernel), err);
+	bm_status status = nn_reorder(network, layer->name, &s->keras_desc, folded ? folded : kernel->values,
+				      &s->kernel_desc, nn_store_data(network, s->kernel), err);
 	if (status == BM_OK && s->half)
 		halve_kernel(network, s);
 	base_free(folded);

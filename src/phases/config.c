@@ -373,8 +373,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, teachers, seed, "
-		"split_seed, "
-		"threads, strict, split, model, head, dropout, width, "
+		"split_seed, threads, strict, split, model, head, dropout, width, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }

@@ -18,7 +18,7 @@ typedef struct run_config {
 	int partitions;	   /* of the Spark job; 0: chosen by it */
 	int image_seconds; /* that an image may take there */
 	char *weights;	   /* file that the network starts from; NULL: none, random */
-	char *teachers;	   /* models that a network learns from, "FILE,FILE" (train/train.h); NULL: none */
+	char *teachers;	   /* run folders or model files that it learns from, with commas between; NULL: none */
 	uint64_t seed;
 	int64_t split_seed; /* of the split alone; negative: the seed */
 	int threads;	    /* 0: one per core */

@@ -9,12 +9,12 @@
 #define FILE_LIMIT ((size_t)1 << 30)
 
 typedef struct made {
-	const char *phase;				    /* of the command that makes it again, too */
-	const char *product;				    /* file of the run folder; what has none is not looked at */
-	const char *what;				    /* "the split" */
-	const char *settings[9]; /* NULL behind the last */ /* keys of config.json that the results depend on */
-	const char *input;	/* file of the run folder that they were made from, "": the listing; NULL: none */
-	const char *input_name; /* "the split", where a difference is named */
+	const char *phase;	  /* of the command that makes it again, too */
+	const char *product;	  /* file of the run folder; what has none is not looked at */
+	const char *what;	  /* "the split" */
+	const char *settings[10]; /* keys of config.json that the results depend on, up to a NULL */
+	const char *input;	  /* file of the run folder that they were made from, "": the listing; NULL: none */
+	const char *input_name;	  /* "the split", where a difference is named */
 } made;
 
 static const made all[] = {
@@ -90,7 +90,7 @@ static bm_status describe(phase_context *c, const made *m, json_t **out, bm_erro
 	bm_status status = path ? run_config_read(path, &config, err) : BM_ERR_MEMORY;
 	if (status == BM_OK)
 		status = run_config_to_json(&config, &json, err);
-	for (int i = 0; status == BM_OK && i < 9 && m->settings[i]; i++)
+	for (int i = 0; status == BM_OK && m->settings[i]; i++)
 		json_object_set(note, m->settings[i], json_object_get(json, m->settings[i]));
 	if (status == BM_OK)
 		status = input_of(c, m, note, err);
@@ -144,12 +144,12 @@ static void renew(json_t *note, const made *m)
 	run_config config;
 	json_t *noted = json_object(), *renewed = NULL;
 	run_config_init(&config);
-	for (int i = 0; i < 9 && m->settings[i]; i++)
+	for (int i = 0; m->settings[i]; i++)
 		if (json_object_get(note, m->settings[i]))
 			json_object_set(noted, m->settings[i], json_object_get(note, m->settings[i]));
 	if (run_config_from_json(noted, NOTES, &config, NULL) == BM_OK &&
 	    run_config_to_json(&config, &renewed, NULL) == BM_OK)
-		for (int i = 0; i < 9 && m->settings[i]; i++)
+		for (int i = 0; m->settings[i]; i++)
 			json_object_set(note, m->settings[i], json_object_get(renewed, m->settings[i]));
 	json_decref(noted);
 	json_decref(renewed);
