@@ -23,6 +23,7 @@ typedef enum cli_option_id {
 	CLI_STRICT,
 	CLI_SPLIT,
 	CLI_SPLIT_SEED,
+	CLI_TRAIN_SHARE,
 	CLI_PACK,
 	CLI_MASTER,
 	CLI_SPARK_CONF,

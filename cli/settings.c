@@ -59,7 +59,8 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 			return status;
 		config->split_seed = seed;
 	}
-	if (a->values[CLI_THREADS])
+	status = real(a, CLI_TRAIN_SHARE, "train-share", 0.01, 1, &config->train_share, err);
+	if (status == BM_OK && a->values[CLI_THREADS])
 		status = cli_parse_threads(a->values[CLI_THREADS], &config->threads, err);
 	if (status == BM_OK && a->values[CLI_OUT])
 		status = run_config_set(&config->out, a->values[CLI_OUT], err);

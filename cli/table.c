@@ -148,6 +148,10 @@ const cli_option cli_options[] = {
 	{CLI_SPLIT_SEED, "split-seed", 0, "N",
 	 "of the split alone, for runs of several seeds on one split (that of --seed)",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
+	{CLI_TRAIN_SHARE, "train-share", 0, "X",
+	 "train on this share of the training images, above 0 and up to 1, in whole near-copy groups, to see what more "
+	 "images bring (1)",
+	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
 

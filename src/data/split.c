@@ -254,6 +254,48 @@ bm_status data_split_fold(const data_pack *pack, const data_near_copies *copies,
 	return status;
 }
 
+bm_status data_split_thin(const data_pack *pack, const size_t *groups, double share, uint64_t seed, data_split *split,
+			  bm_error *err)
+{
+	enum { OPEN, KEPT, DROPPED };
+	const size_t count = split->count[DATA_TRAIN];
+	double target[DATA_CLASSES_MAX] = {0}, have[DATA_CLASSES_MAX] = {0};
+	if (!(share > 0 && share <= 1))
+		return base_fail(err, BM_ERR_USAGE, "a share of %g of the training images: above 0, up to 1", share);
+	size_t *train = split->indices[DATA_TRAIN];
+	size_t *order = base_malloc(count, sizeof *order, "the split", err);
+	size_t *size = base_calloc(pack->count, sizeof *size, "the split", err);  /* of a group */
+	uint8_t *fate = base_calloc(pack->count, sizeof *fate, "the split", err); /* of a group */
+	bm_status status = order && size && fate ? BM_OK : BM_ERR_MEMORY;
+	if (status == BM_OK) {
+		memcpy(order, train, count * sizeof *order);
+		base_random random = base_random_make(seed, 0x7368617265 /* "share" */);
+		base_random_shuffle(&random, order, count);
+		for (size_t i = 0; i < count; i++) {
+			size[groups[train[i]]]++;
+			target[pack->labels[train[i]]] += share;
+		}
+		for (size_t i = 0; i < count; i++) {
+			const size_t g = groups[order[i]];
+			const int c = pack->labels[order[i]];
+			if (fate[g] != OPEN)
+				continue;
+			fate[g] = have[c] < target[c] ? KEPT : DROPPED;
+			if (fate[g] == KEPT)
+				have[c] += (double)size[g];
+		}
+		size_t kept = 0;
+		for (size_t i = 0; i < count; i++)
+			if (fate[groups[train[i]]] == KEPT)
+				train[kept++] = train[i];
+		split->count[DATA_TRAIN] = kept;
+	}
+	base_free(order);
+	base_free(size);
+	base_free(fate);
+	return status;
+}
+
 void data_split_free(data_split *split)
 {
 	for (int p = 0; p < DATA_PART_COUNT; p++)

@@ -46,6 +46,10 @@ bm_status data_split_make(const data_pack *pack, const data_near_copies *copies,
  * choose the epoch, the others train. Stratified, whole groups on one side, seeded. Errors as above. */
 bm_status data_split_fold(const data_pack *pack, const data_near_copies *copies, int folds, int fold, uint64_t seed,
 			  data_split *out, bm_error *err);
+/* Leaves about `share` of each class in the training part, in (0, 1], seeded: whole groups, those of a smaller share among those of a larger one.
+ * groups [pack->count]: as from data_split_read_groups. */
+bm_status data_split_thin(const data_pack *pack, const size_t *groups, double share, uint64_t seed, data_split *split,
+			  bm_error *err);
 void data_split_free(data_split *split);
 /* split.csv: index,part,group. Written whole or not at all. */
 bm_status data_split_write(const data_split *split, const data_near_copies *copies, const char *path, bm_error *err);

@@ -105,6 +105,54 @@ static void stratified_whole_and_together(void **state)
 	data_pack_close(&pack);
 }
 
+static void a_share_of_the_training_part(void **state)
+{
+	static const double steps[] = {1, 0.5, 0.25, 0.001};
+	data_pack pack;
+	data_near_copies copies;
+	data_split larger = {0};
+	(void)state;
+	realistic(&pack, &copies);
+	for (size_t k = 0; k < 4; k++) {
+		data_split whole, thin;
+		size_t have[CLASSES] = {0}, all[CLASSES] = {0}, within = 0;
+		bool kept[COUNT] = {false};
+		assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 42, &whole, &oops));
+		assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 42, &thin, &oops));
+		assert_ok(data_split_thin(&pack, copies.group, steps[k], 42, &thin, &oops));
+		for (int p = DATA_VALIDATION; p < DATA_PART_COUNT; p++) {
+			assert_int_equal(thin.count[p], whole.count[p]);
+			assert_memory_equal(thin.indices[p], whole.indices[p], whole.count[p] * sizeof(size_t));
+		}
+		for (size_t i = 0; i < thin.count[DATA_TRAIN]; i++) {
+			kept[thin.indices[DATA_TRAIN][i]] = true;
+			assert_true(i == 0 || thin.indices[DATA_TRAIN][i - 1] < thin.indices[DATA_TRAIN][i]);
+		}
+		for (size_t i = 0; i < whole.count[DATA_TRAIN]; i++) {
+			const size_t at = whole.indices[DATA_TRAIN][i];
+			assert_int_equal(kept[at], kept[copies.group[at]]);
+			have[pack.labels[at]] += kept[at];
+			all[pack.labels[at]]++;
+		}
+		for (int c = 0; c < CLASSES; c++) {
+			const double off = (double)have[c] - steps[k] * (double)all[c];
+			assert_true(have[c] > 0 && off > -9 && off < 9); /* the largest group */
+		}
+		/* A smaller share lies in a larger one, but for groups of two classes. */
+		for (size_t i = 0; k > 0 && i < larger.count[DATA_TRAIN]; i++)
+			within += kept[larger.indices[DATA_TRAIN][i]];
+		assert_true(k == 0 || within + 18 >= thin.count[DATA_TRAIN]);
+		data_split_free(&larger);
+		data_split_free(&whole);
+		larger = thin;
+	}
+	assert_int_equal(data_split_thin(&pack, copies.group, 0, 42, &larger, &oops), BM_ERR_USAGE);
+	assert_int_equal(data_split_thin(&pack, copies.group, 1.5, 42, &larger, &oops), BM_ERR_USAGE);
+	data_split_free(&larger);
+	data_near_copies_free(&copies);
+	data_pack_close(&pack);
+}
+
 static void folds_test_each_image_once(void **state)
 {
 	data_pack pack;
@@ -305,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stratified_whole_and_together),
+		cmocka_unit_test(a_share_of_the_training_part),
 		cmocka_unit_test(folds_test_each_image_once),
 		cmocka_unit_test(as_the_guide_and_to_give_away),
 		cmocka_unit_test(small_classes),

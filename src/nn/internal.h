@@ -115,7 +115,7 @@ struct nn_network {
 	char *arena, *store, *scratchpad; /* NULL while planning */
 
 	/* The pass that runs. */
-	bool training, backward_ready, backward_done;
+	bool training, backward_ready, backward_done, statistics_held;
 	uint64_t step;
 	int chunk_index;
 	int image_count;

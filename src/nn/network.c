@@ -319,6 +319,11 @@ bm_status nn_network_parameters_changed(nn_network *network, bm_error *err)
 	return BM_OK;
 }
 
+void nn_network_hold_statistics(nn_network *network, bool held)
+{
+	network->statistics_held = held;
+}
+
 static bm_status convert_parameter(nn_network *network, int index, bool to_keras, const float *from, float *to,
 				   bm_error *err)
 {

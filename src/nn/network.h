@@ -63,6 +63,8 @@ int nn_network_parameter_count(const nn_network *network); /* 0 unless compiled 
 nn_parameter *nn_network_parameter(nn_network *network, int index);
 /* To be called after an optimiser changed the values and before the next pass (refreshes derived layouts). */
 bm_status nn_network_parameters_changed(nn_network *network, bm_error *err);
+/* Training passes use the batch's statistics and, while `held`, leave the moving ones as they are: for passes at weights that are not kept. */
+void nn_network_hold_statistics(nn_network *network, bool held);
 /* Any array of a parameter's count (value, gradient, an optimiser's moment) to and from Keras' layout, [nn_weight.count]. */
 bm_status nn_parameter_to_keras(nn_network *network, int index, const float *physical, float *keras, bm_error *err);
 bm_status nn_parameter_from_keras(nn_network *network, int index, const float *keras, float *physical, bm_error *err);

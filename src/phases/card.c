@@ -76,12 +76,17 @@ static void add_data(base_text *text, const phase_context *c)
 	}
 	base_text_add(text, "\n\nSplit `%s`, seed %llu; near-copies stand on one side of it.\n",
 		      run_config_split_name(c->config.split), (unsigned long long)run_config_split_seed(&c->config));
+	if (c->config.train_share < 1)
+		base_text_add(text, "The training images are the share of %g of that split's (`--train-share`).\n",
+			      c->config.train_share);
 }
 
 /* How the training was another than the table says. */
 static void add_ways(base_text *text, const phase_context *c)
 {
 	const train_stage *last = &c->config.plan.stages[c->config.plan.count - 1];
+	if (last->sam_rho > 0)
+		base_text_add(text, "Steps were sharpness-aware (Foret et al. 2021; rho %g). ", (double)last->sam_rho);
 	if (last->bf16)
 		base_text_add(text, "Convolutions multiplied in bfloat16, all else in f32. ");
 	if (c->config.teachers)
@@ -89,7 +94,7 @@ static void add_ways(base_text *text, const phase_context *c)
 			      "%.0f %% of the loss was how far it is from what finished models say of the same images "
 			      "(distillation): `%s`.",
 			      100 * (double)last->distillation, c->config.teachers);
-	if (last->bf16 || c->config.teachers)
+	if (last->sam_rho > 0 || last->bf16 || c->config.teachers)
 		base_text_add(text, "\n\n");
 }
 

@@ -81,6 +81,7 @@ void run_config_init(run_config *config)
 {
 	*config = (run_config){.seed = 42,
 			       .split_seed = -1,
+			       .train_share = 1,
 			       .dropout = -1,
 			       .width = 1,
 			       .image_size = TRAIN_TWO_STAGE_SIZE,
@@ -210,19 +211,20 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	base_free(plan_text);
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
-	object = json_pack(
-		"{s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:o, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s?, "
-		"s:s?, s:i, s:i, s:o}",
-		"data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack, "weights",
-		config->weights ? config->weights : "none", "teachers", config->teachers, "seed",
-		(json_int_t)config->seed, "split_seed",
-		config->split_seed < 0 ? json_null() : json_integer(config->split_seed), "threads", config->threads,
-		"strict", (int)config->strict, "split", split_names[config->split], "model",
-		run_config_model_name(config), "head", head_names[config->head], "dropout", as_written(config->dropout),
-		"width", as_written(config->width), "image_size", config->image_size, "save_optimizer",
-		(int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
-		"spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
-		config->image_seconds, "plan", plan);
+	object = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:o, s:f, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, "
+			   "s:b, s:b, s:s?, "
+			   "s:s?, s:i, s:i, s:o}",
+			   "data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack,
+			   "weights", config->weights ? config->weights : "none", "teachers", config->teachers, "seed",
+			   (json_int_t)config->seed, "split_seed",
+			   config->split_seed < 0 ? json_null() : json_integer(config->split_seed), "train_share",
+			   as_written(config->train_share), "threads", config->threads, "strict", (int)config->strict,
+			   "split", split_names[config->split], "model", run_config_model_name(config), "head",
+			   head_names[config->head], "dropout", as_written(config->dropout), "width",
+			   as_written(config->width), "image_size", config->image_size, "save_optimizer",
+			   (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
+			   "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
+			   config->image_seconds, "plan", plan);
 	if (!object)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for the configuration, or a path in it is not UTF-8");
 	*json = object;
@@ -341,6 +343,13 @@ static bm_status read_member(const reader *r, bm_error *err)
 		config->split_seed = given ? json_integer_value(r->value) : -1;
 		return BM_OK;
 	}
+	if (strcmp(key, "train_share") == 0) {
+		double share = json_number_value(r->value);
+		if (!json_is_number(r->value) || !(share > 0 && share <= 1))
+			return wrong(r, "a number above 0, up to 1", err);
+		config->train_share = share;
+		return BM_OK;
+	}
 	if (strcmp(key, "dropout") == 0) {
 		double rate = json_number_value(r->value);
 		if (!json_is_number(r->value) || !(rate < 1))
@@ -373,7 +382,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, teachers, seed, "
-		"split_seed, threads, strict, split, model, head, dropout, width, "
+		"split_seed, train_share, threads, strict, split, model, head, dropout, width, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
@@ -458,6 +467,8 @@ static void strip(json_t *json, bool budget)
 		json_object_del(json, "model");
 	if (json_number_value(json_object_get(json, "dropout")) < 0)
 		json_object_del(json, "dropout");
+	if (json_number_value(json_object_get(json, "train_share")) >= 1)
+		json_object_del(json, "train_share");
 	for (i = 0; i < COUNT(optional); i++)
 		if (json_is_null(json_object_get(json, optional[i])))
 			json_object_del(json, optional[i]);

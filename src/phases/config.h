@@ -20,6 +20,7 @@ typedef struct run_config {
 	char *weights;	   /* file that the network starts from; NULL: none, random */
 	char *teachers;	   /* run folders or model files that it learns from, with commas between; NULL: none */
 	uint64_t seed;
+	double train_share; /* of the training images that are used, (0, 1]; whole near-copy groups */
 	int64_t split_seed; /* of the split alone; negative: the seed */
 	int threads;	    /* 0: one per core */
 	bool strict;	    /* a file that cannot be read fails the run */

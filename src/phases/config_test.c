@@ -35,6 +35,7 @@ static void written_and_read_it_is_the_same(void **state)
 	run_config_init(&b);
 	a.seed = 9007199254740993; /* not a double */
 	a.split_seed = 7;
+	a.train_share = 0.3;
 	a.width = 0.3;
 	a.image_size = 96;
 	a.head = MODEL_HEAD_LINEAR;
@@ -54,7 +55,7 @@ static void written_and_read_it_is_the_same(void **state)
 	assert_true(b.seed == a.seed);
 	assert_true(run_config_split_seed(&b) == 7);
 	assert_string_equal(b.teachers, a.teachers);
-	assert_true(b.width == a.width);
+	assert_true(b.width == a.width && b.train_share == a.train_share);
 	assert_true(b.plan.stages[0].learning_rate == a.plan.stages[0].learning_rate);
 	assert_string_equal(b.data, a.data);
 	assert_int_equal(b.threads, 3);
@@ -94,14 +95,24 @@ static void what_is_unknown_or_wrong_is_named(void **state)
 	static const struct {
 		const char *json, *named;
 	} cases[] = {
-		{"{\"seeed\": 1}", "'seeed'"},	       {"{\"seed\": -1}", "'seed'"},
-		{"{\"seed\": 1.5}", "'seed'"},	       {"{\"split_seed\": -1}", "'split_seed'"},
-		{"{\"teachers\": [1]}", "'teachers'"}, {"{\"width\": 0}", "'width'"},
-		{"{\"width\": \"1\"}", "'width'"},     {"{\"image_size\": 31}", "'image_size'"},
-		{"{\"threads\": -1}", "'threads'"},    {"{\"strict\": 1}", "'strict'"},
-		{"{\"split\": \"half\"}", "'split'"},  {"{\"head\": \"big\"}", "'head'"},
-		{"{\"data\": 5}", "'data'"},	       {"{\"plan\": \"three-stage\"}", "'three-stage'"},
-		{"{\"model\": \"vgg\"}", "'model'"},   {"{\"plan\": {}}", "'plan'"},
+		{"{\"seeed\": 1}", "'seeed'"},
+		{"{\"seed\": -1}", "'seed'"},
+		{"{\"seed\": 1.5}", "'seed'"},
+		{"{\"split_seed\": -1}", "'split_seed'"},
+		{"{\"teachers\": [1]}", "'teachers'"},
+		{"{\"width\": 0}", "'width'"},
+		{"{\"width\": \"1\"}", "'width'"},
+		{"{\"image_size\": 31}", "'image_size'"},
+		{"{\"threads\": -1}", "'threads'"},
+		{"{\"strict\": 1}", "'strict'"},
+		{"{\"split\": \"half\"}", "'split'"},
+		{"{\"head\": \"big\"}", "'head'"},
+		{"{\"data\": 5}", "'data'"},
+		{"{\"plan\": \"three-stage\"}", "'three-stage'"},
+		{"{\"train_share\": 0}", "'train_share'"},
+		{"{\"train_share\": 1.01}", "'train_share'"},
+		{"{\"model\": \"vgg\"}", "'model'"},
+		{"{\"plan\": {}}", "'plan'"},
 		{"{\"plan\": 3}", "'plan'"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -12,7 +12,7 @@ typedef struct made {
 	const char *phase;	  /* of the command that makes it again, too */
 	const char *product;	  /* file of the run folder; what has none is not looked at */
 	const char *what;	  /* "the split" */
-	const char *settings[10]; /* keys of config.json that the results depend on, up to a NULL */
+	const char *settings[11]; /* keys of config.json that the results depend on, up to a NULL */
 	const char *input;	  /* file of the run folder that they were made from, "": the listing; NULL: none */
 	const char *input_name;	  /* "the split", where a difference is named */
 } made;
@@ -28,7 +28,7 @@ static const made all[] = {
 	{"train",
 	 "training_history.json",
 	 "the trained model",
-	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "plan"},
+	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "train_share", "plan"},
 	 "split.csv",
 	 "the split"},
 	{"evaluate", "evaluation_metrics.json", "the evaluation", {NULL}, "training_history.json", "the trained model"},

@@ -84,6 +84,19 @@ bm_status phase_need_pack(phase_context *c, bm_error *err)
 	return status;
 }
 
+static bm_status thin(phase_context *c, const char *path, bm_error *err)
+{
+	size_t *groups = base_malloc(c->pack.count, sizeof *groups, "the split", err);
+	bm_status status = groups ? data_split_read_groups(path, c->pack.count, groups, err) : BM_ERR_MEMORY;
+	if (status == BM_OK)
+		status = data_split_thin(&c->pack, groups, c->config.train_share, run_config_split_seed(&c->config),
+					 &c->split, err);
+	base_free(groups);
+	if (status != BM_OK)
+		data_split_free(&c->split);
+	return status;
+}
+
 bm_status phase_need_split(phase_context *c, bm_error *err)
 {
 	char *path;
@@ -98,6 +111,8 @@ bm_status phase_need_split(phase_context *c, bm_error *err)
 	status = phase_check_made(c, "preprocess", err);
 	if (status == BM_OK)
 		status = data_split_read(path, c->pack.count, &c->split, err);
+	if (status == BM_OK && c->config.train_share < 1)
+		status = thin(c, path, err);
 	base_free(path);
 	c->have_split = status == BM_OK;
 	return status;

@@ -137,6 +137,8 @@ static void collect_facts(const phase_context *c, answers *a)
 	answer(a, "Threads", c->config.threads ? "%d" : "%d (one for each core)", c->threads);
 	answer(a, "Split", c->config.split_seed < 0 ? "%s" : "%s, seed %lld", run_config_split_name(c->config.split),
 	       (long long)c->config.split_seed);
+	if (c->config.train_share < 1)
+		answer(a, "Training images used", "a share of %g", c->config.train_share);
 	answer(a, "Plan", "%s", c->config.plan.name);
 	if (c->config.plan.stages[c->config.plan.count - 1].bf16)
 		answer(a, "Precision", "convolutions in bfloat16, else f32");

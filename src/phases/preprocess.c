@@ -260,6 +260,10 @@ static bm_status split(phase_context *c, bm_error *err)
 		status = phase_note_made(c, "preprocess", err);
 	if (status == BM_OK)
 		status = say_split(c, &copies, err);
+	if (c->config.train_share < 1) { /* which phase_need_split sees to */
+		data_split_free(&c->split);
+		c->have_split = false;
+	}
 done:
 	base_free(path);
 	data_near_copies_free(&copies);

@@ -51,14 +51,15 @@ static bm_status measure_steps(model *m, const data_pack *pack, const data_split
 		const float *said;
 		if (status == BM_OK)
 			status = train_teachers_ask(&teachers, batch->images, batch->count, (uint64_t)i, &said, err);
-		if (status == BM_OK)
+		for (int pass = 0; status == BM_OK && pass < (stage->sam_rho > 0 ? 2 : 1); pass++) {
 			status = nn_network_forward(network, batch->images, batch->count, true, (uint64_t)i,
 						    probabilities, err);
-		if (status != BM_OK)
-			break;
-		train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL,
-				    stage->label_smoothing, NULL, NULL, &loss, probabilities + outputs, NULL);
-		status = nn_network_backward(network, probabilities + outputs, err);
+			if (status != BM_OK)
+				break;
+			train_cross_entropy(probabilities, batch->labels, batch->count, m->options.classes, NULL,
+					    stage->label_smoothing, NULL, NULL, &loss, probabilities + outputs, NULL);
+			status = nn_network_backward(network, probabilities + outputs, err);
+		}
 		/* The learning rate is 0: what is measured stays finite whatever the stage's rate is. */
 		if (status == BM_OK)
 			status = train_optimizer_step(&optimizer, network, 0, NULL, err);

@@ -32,9 +32,10 @@ bm_status train_memory_needed(model *m, const train_stage *stage, const train_op
 	const uint64_t batches = 6 * pixels * (uint64_t)m->options.channels * (uint64_t)stage->batch * sizeof(float);
 	const uint64_t moments = 2 * (uint64_t)trainable * sizeof(float);
 	const uint64_t ema = stage->ema_decay > 0 ? (uint64_t)all * sizeof(float) : 0;
+	const uint64_t sam = stage->sam_rho > 0 ? (uint64_t)trainable * sizeof(float) : 0;
 	const uint64_t mixed =
 		stage->mixup > 0 ? pixels * (uint64_t)m->options.channels * (uint64_t)stage->batch * sizeof(float) : 0;
-	*bytes = mixed + teachers + training + prediction + moments + ema + batches + train_images * pixels;
+	*bytes = mixed + teachers + training + prediction + moments + ema + sam + batches + train_images * pixels;
 	return BM_OK;
 }
 

@@ -102,8 +102,9 @@ static size_t block_count(size_t n)
 	return (n + BLOCK - 1) / BLOCK;
 }
 
-static double gradient_norm(nn_network *network, int count, int threads)
+double train_gradient_norm(nn_network *network, int threads)
 {
+	const int count = nn_network_parameter_count(network);
 	double sum = 0;
 	for (int i = 0; i < count; i++) {
 		const nn_parameter *p = nn_network_parameter(network, i);
@@ -128,7 +129,7 @@ static double gradient_norm(nn_network *network, int count, int threads)
 bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm, bm_error *err)
 {
 	const train_optimizer_options *options = &o->options;
-	const double length = gradient_norm(network, o->count, options->threads);
+	const double length = train_gradient_norm(network, options->threads);
 	if (norm)
 		*norm = (float)length;
 	if (!isfinite(length))

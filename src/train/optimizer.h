@@ -28,4 +28,7 @@ void train_optimizer_free(train_optimizer *o);
 bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm,
 			       bm_error *err);
 
+/* The global norm of the network's gradients, in the same order. */
+double train_gradient_norm(nn_network *network, int threads);
+
 #endif

@@ -52,6 +52,7 @@ static const field fields[] = {
 	{"plateau_factor", REAL, AT(plateau_factor), 0, 1, 0.5},
 	{"bn_momentum", REAL, AT(bn_momentum), 0, 0.99999, 0},
 	{"ema_decay", REAL, AT(ema_decay), 0, 0.99999, 0},
+	{"sam_rho", REAL, AT(sam_rho), 0, 10, 0},
 	{"bf16", TRUTH, AT(bf16), 0, 0, 0},
 	{"keep_best", TRUTH, AT(keep_best), 0, 0, 1},
 };

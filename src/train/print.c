@@ -54,7 +54,7 @@ void train_print_configuration(const trainer *t)
 {
 	const train_plan *plan = t->plan;
 	char sizes[128] = "", batches[64] = "";
-	bool changes = false, halves = false;
+	bool changes = false, halves = false, aware = false;
 	for (int i = 0; i < plan->count; i++) {
 		const train_stage *s = &plan->stages[i], *before = i > 0 ? s - 1 : NULL;
 		size_t end = strlen(sizes);
@@ -66,6 +66,7 @@ void train_print_configuration(const trainer *t)
 			snprintf(batches + end, sizeof batches - end, "%s%d", before ? ", " : "", s->batch);
 		changes |= augments(&s->augmentation);
 		halves |= s->bf16;
+		aware |= s->sam_rho > 0;
 	}
 	base_result(t->observer, "Training Configuration:");
 	samples(t, "Training", DATA_TRAIN);
@@ -75,6 +76,9 @@ void train_print_configuration(const trainer *t)
 	if (t->options->teacher_count > 0)
 		base_result(t->observer, "├── Teachers: %d (%.0f%% of the loss in the last stage)",
 			    t->options->teacher_count, 100 * (double)plan->stages[plan->count - 1].distillation);
+	if (aware)
+		base_result(t->observer, "├── Steps: sharpness-aware, rho %g in the last stage",
+			    (double)plan->stages[plan->count - 1].sam_rho);
 	if (halves)
 		base_result(t->observer, "├── Precision: bfloat16 in convolutions, f32");
 	base_result(t->observer, "└── Data augmentation: %s", changes ? "Enabled" : "Disabled");

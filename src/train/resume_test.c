@@ -26,6 +26,7 @@ static void the_plan(train_plan *plan)
 		plan->stages[2 + i].distillation = 0.5f;
 	}
 	plan->stages[2].batch = 16;
+	plan->stages[2].sam_rho = 0.05f;
 	plan->count = 4;
 	assert_int_equal(plan->stages[2].image_size, 32);
 	assert_int_equal(plan->stages[3].image_size, 64);

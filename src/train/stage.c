@@ -93,6 +93,8 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 		status = train_network_create(t->m, stage, t->options->seed, t->threads, &t->network, err);
 	if (status == BM_OK)
 		status = train_optimizer_create(t->network, &adam, &t->optimizer, err);
+	if (status == BM_OK && stage->sam_rho > 0)
+		status = train_sam_create(t->network, &t->sam, err);
 	if (status == BM_OK)
 		status = train_loader_create(t->m, t->pack, t->split, stage, t->options->seed, t->threads, &t->loader,
 					     err);
@@ -114,6 +116,7 @@ bm_status train_stage_open(trainer *t, bm_error *err)
 void train_stage_close(trainer *t)
 {
 	train_optimizer_free(&t->optimizer);
+	train_sam_free(&t->sam);
 	nn_network_free(t->network);
 	data_loader_free(t->loader);
 	model_predictor_free(t->predictor);
@@ -157,6 +160,46 @@ static bm_status not_finite(const trainer *t, const char *what, double value, bm
 			 rate);
 }
 
+/* What a step learns from. */
+typedef struct lesson {
+	const float *images;
+	const int *labels;
+	int count;
+	const train_mix *mix;	    /* NULL: none */
+	const train_taught *taught; /* NULL: none */
+} lesson;
+
+/* The gradient of the network as it stands. */
+static bm_status differentiate(trainer *t, const lesson *l, double *loss, int *correct, bm_error *err)
+{
+	const train_stage *stage = &t->plan->stages[t->state.stage];
+	bm_status status =
+		nn_network_forward(t->network, l->images, l->count, true, t->state.step, t->probabilities, err);
+	if (status != BM_OK)
+		return status;
+	train_cross_entropy(t->probabilities, l->labels, l->count, t->m->options.classes,
+			    t->weighted ? t->class_weights : NULL, stage->label_smoothing, l->mix, l->taught, loss,
+			    t->gradient, correct);
+	return isfinite(*loss) ? nn_network_backward(t->network, t->gradient, err) : not_finite(t, "loss", *loss, err);
+}
+
+/* The same as train_sam (sam.h) wants it. Loss and correct answers stay those of the weights themselves. */
+static bm_status differentiate_above(trainer *t, const lesson *l, float rho, bm_error *err)
+{
+	double loss;
+	float norm;
+	int correct;
+	bm_status status = train_sam_climb(&t->sam, t->network, rho, t->threads, &norm, err);
+	if (status == BM_ERR_NUMERIC)
+		return not_finite(t, "gradient", (double)norm, err);
+	if (status != BM_OK)
+		return status;
+	status = differentiate(t, l, &loss, &correct, err);
+	if (status == BM_OK)
+		status = train_sam_return(&t->sam, t->network, err);
+	return status;
+}
+
 static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_error *err)
 {
 	train_state *s = &t->state;
@@ -164,26 +207,22 @@ static bm_status learn(trainer *t, const data_batch *batch, double *rate, bm_err
 	double loss = 0;
 	float norm = 0;
 	int correct = 0;
-	const float *images = batch->images;
 	train_mix mix = {0};
+	train_taught taught = {.share = stage->distillation};
+	lesson l = {.images = batch->images, .labels = batch->labels, .count = batch->count};
 	if (stage->mixup > 0) {
 		train_mixup(batch, image_values(t), stage->mixup, t->options->seed, s->step, t->mixed, t->mixed_labels,
 			    &mix);
-		images = t->mixed;
+		l.images = t->mixed;
+		l.mix = &mix;
 	}
-	train_taught taught = {.share = stage->distillation};
-	bm_status status = train_teachers_ask(&t->teachers, images, batch->count, s->step, &taught.probabilities, err);
+	bm_status status = train_teachers_ask(&t->teachers, l.images, l.count, s->step, &taught.probabilities, err);
+	if (taught.probabilities)
+		l.taught = &taught;
 	if (status == BM_OK)
-		status = nn_network_forward(t->network, images, batch->count, true, s->step, t->probabilities, err);
-	if (status != BM_OK)
-		return status;
-	train_cross_entropy(t->probabilities, batch->labels, batch->count, t->m->options.classes,
-			    t->weighted ? t->class_weights : NULL, stage->label_smoothing,
-			    stage->mixup > 0 ? &mix : NULL, taught.probabilities ? &taught : NULL, &loss, t->gradient,
-			    &correct);
-	if (!isfinite(loss))
-		return not_finite(t, "loss", loss, err);
-	status = nn_network_backward(t->network, t->gradient, err);
+		status = differentiate(t, &l, &loss, &correct, err);
+	if (status == BM_OK && stage->sam_rho > 0)
+		status = differentiate_above(t, &l, stage->sam_rho, err);
 	if (status != BM_OK)
 		return status;
 	*rate = train_rate(t);

@@ -6,6 +6,7 @@
 #include "model/predict.h"
 #include "train/budget.h"
 #include "train/optimizer.h"
+#include "train/sam.h"
 #include "train/schedule.h"
 #include "train/teachers.h"
 #include "train/train.h"
@@ -67,6 +68,7 @@ typedef struct trainer {
 	data_loader *loader;
 	model_predictor *predictor;
 	train_optimizer optimizer;
+	train_sam sam;			 /* .values NULL: the stage has none */
 	float *probabilities, *gradient; /* [batch][classes] */
 	float *mixed;			 /* [batch][image_size][image_size][channels]; NULL: the stage mixes none */
 	int *mixed_labels;		 /* [batch] */

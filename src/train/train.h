@@ -37,7 +37,8 @@ typedef struct train_stage {
 	float bn_momentum; /* of the trainable batch norms' moving statistics while this stage trains; 0: the layer's own (Keras: 0.99, which
 	                          * forgets the random beginning only after some 500 steps) */
 	float ema_decay; /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
-	bool bf16;	 /* convolutions multiply in bfloat16 (nn/network.h); weights, sums and validation are f32 */
+	float sam_rho; /* steps go by the gradient where the loss is highest within about this distance of the weights (sam.h); 0: by that at the weights */
+	bool bf16;     /* convolutions multiply in bfloat16 (nn/network.h); weights, sums and validation are f32 */
 	bool keep_best; /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
 } train_stage;
 

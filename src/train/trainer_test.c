@@ -96,6 +96,28 @@ static void test_learns_phantoms(void **unused)
 	base_free(ear);
 }
 
+/* Steps by the gradient above the weights (sam.h) are others, and lead down too. */
+static void test_sharpness_aware_steps(void **unused)
+{
+	(void)unused;
+	float gained[2];
+	double ended[2];
+	for (int k = 0; k < 2; k++) {
+		trial t;
+		trial_begin(&t, 40, 10);
+		fixture_model(&t.m, true);
+		scratch_plan(&t.plan, 6, 4e-3f);
+		t.plan.stages[0].sam_rho = k ? 0.05f : 0;
+		assert_ok(trial_run(&t, NULL, err));
+		gained[k] = (float)(t.history.epochs[0].loss - t.history.epochs[5].loss);
+		ended[k] = t.history.epochs[5].loss;
+		trial_end(&t);
+	}
+	print_message("loss fell by %.3f without, by %.3f with\n", (double)gained[0], (double)gained[1]);
+	assert_true(gained[1] > 0.05f);
+	assert_true(ended[0] != ended[1]);
+}
+
 static void test_not_finite_stops_at_once(void **unused)
 {
 	(void)unused;
@@ -210,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_learns_phantoms, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_sharpness_aware_steps, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_not_finite_stops_at_once, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_memory_is_checked_before),
 		cmocka_unit_test_setup_teardown(test_early_stop_and_plateau, fixture_setup, fixture_teardown),

@@ -158,6 +158,17 @@ class Run(Case):
         self.json("report", "steps")
         self.assertGreater(len(self.read("steps/report.html")), 10000)
 
+    def test_a_share_of_the_training_images(self):
+        quick = [*SMALL, "--epochs", "1", "--no-bench", "--pack", "share-pack"]
+        self.call("run", "data", "--out", "whole", *quick)
+        self.call("run", "data", "--out", "part", *quick, "--train-share", "0.5")
+        self.assertEqual(self.read("part/split.csv"), self.read("whole/split.csv"))
+        whole, part = (self.load(f"{run}/phases/08-train.json")["result"] for run in ("whole", "part"))
+        self.assertEqual([part["validation"], part["test"]], [whole["validation"], whole["test"]])
+        self.assertAlmostEqual(part["train"] / whole["train"], 0.5, delta=0.1)
+        self.assertIn(f"Training samples: {part['train']} ", self.call("train", "part").stdout)
+        self.assertIn("--train-share", self.call("run", "data", "--out", "x", "--train-share", "0", code=2).stderr)
+
     def test_bfloat16_repeats_and_differs(self):
         wide = [*SMALL, "--width", "0.25", "--epochs", "1", "--no-bench", "--pack", "half-pack"]
         self.call("run", "data", "--out", "single", *wide)

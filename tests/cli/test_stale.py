@@ -45,6 +45,13 @@ class Stale(Case):
         self.call("evaluate", "r")
         self.call("report", "r")
 
+        # The share of the training images.
+        self.assertIn("the trained model no longer fits (different now: train_share)",
+                      self.call("explore", "r", "--train-share", "0.5").stderr)
+        self.refused("evaluate", "r", says=["different now: train_share", "run 'brainmri train r' again"])
+        self.call("explore", "r", "--train-share", "1")
+        self.call("report", "r")
+
         # The seed, of the split too.
         self.assertIn("the split no longer fits (different now: seed)", self.call("explore", "r", "--seed", "5").stderr)
         self.refused("train", "r", says=["the split in 'r'", "different now: seed", "run 'brainmri preprocess r' again"])
@@ -68,7 +75,7 @@ class Stale(Case):
         # It did not write what came later: settings, and fields of the plan that are off unless they are named.
         self.call("run", "data", "--out", "earlier", *SMALL, "--epochs", "1", "--no-bench")
         note = self.load("earlier/phases/made_from.json")
-        del note["train"]["teachers"], note["preprocess"]["split_seed"]
+        del note["train"]["teachers"], note["train"]["train_share"], note["preprocess"]["split_seed"]
         for stage in note["train"]["plan"]["stages"]:
             del stage["distillation"], stage["ema_decay"]
         (self.folder / "earlier/phases/made_from.json").write_text(json.dumps(note))

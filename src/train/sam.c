@@ -1,0 +1,58 @@
+#include "train/sam.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "train/optimizer.h"
+
+bm_status train_sam_create(nn_network *network, train_sam *out, bm_error *err)
+{
+	*out = (train_sam){.count = nn_network_parameter_count(network)};
+	out->values = base_calloc((size_t)out->count, sizeof *out->values, "weights put aside", err);
+	bool made = out->values != NULL;
+	for (int i = 0; made && i < out->count; i++) {
+		out->values[i] =
+			base_malloc(nn_network_parameter(network, i)->count, sizeof(float), "weights put aside", err);
+		made = out->values[i] != NULL;
+	}
+	if (!made)
+		train_sam_free(out);
+	return made ? BM_OK : BM_ERR_MEMORY;
+}
+
+void train_sam_free(train_sam *sam)
+{
+	for (int i = 0; sam->values && i < sam->count; i++)
+		base_free(sam->values[i]);
+	base_free(sam->values);
+	*sam = (train_sam){0};
+}
+
+bm_status train_sam_climb(train_sam *sam, nn_network *network, float rho, int threads, float *norm, bm_error *err)
+{
+	const double length = train_gradient_norm(network, threads);
+	if (norm)
+		*norm = (float)length;
+	if (!isfinite(length))
+		return base_fail(err, BM_ERR_NUMERIC, "the gradient is not finite (norm %g)", length);
+	const float scale = length > 0 ? (float)((double)rho / length) : 0;
+	for (int i = 0; i < sam->count; i++) {
+		const nn_parameter *p = nn_network_parameter(network, i);
+		memcpy(sam->values[i], p->value, p->count * sizeof(float));
+		for (size_t k = 0; k < p->count; k++)
+			p->value[k] += scale * p->gradient[k];
+	}
+	nn_network_hold_statistics(network, true);
+	return nn_network_parameters_changed(network, err);
+}
+
+bm_status train_sam_return(train_sam *sam, nn_network *network, bm_error *err)
+{
+	for (int i = 0; i < sam->count; i++) {
+		const nn_parameter *p = nn_network_parameter(network, i);
+		memcpy(p->value, sam->values[i], p->count * sizeof(float));
+	}
+	nn_network_hold_statistics(network, false);
+	return nn_network_parameters_changed(network, err);
+}
