@@ -100,9 +100,9 @@ void train_plan_scratch(train_plan *plan, int image_size)
 
 void train_plan_compact(train_plan *plan, int image_size)
 {
-	static const int epochs[3] = {26, 26, 34};
+	static const int epochs[3] = {60, 60, 60};
 	static const double shares[3] = {0.6, 0.8, 1};
-	*plan = (train_plan){.name = "compact", .mirror = true, .time_budget = 1500};
+	*plan = (train_plan){.name = "compact", .mirror = true, .time_budget = 2400};
 	grow(plan, image_size, epochs, shares,
 	     &(train_stage){.batch = 64, .learning_rate = 4e-3f, .augmentation = strong, .mixup = 0.2f});
 }

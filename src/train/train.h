@@ -60,7 +60,7 @@ void train_plan_scratch(train_plan *plan, int image_size);
 #define TRAIN_TWO_STAGE_SIZE 224
 #define TRAIN_SCRATCH_SIZE 128
 #define TRAIN_COMPACT_SIZE 160
-/* The same for the compact network: sizes of 0.6, 0.8 and 1 of image_size, batch 64, AdamW 0.05, one cycle to 4e-3, mixup, 25 minutes. */
+/* The same for the compact network: sizes of 0.6, 0.8 and 1 of image_size, batch 64, AdamW 0.05, one cycle to 4e-3, mixup, 40 minutes. */
 void train_plan_compact(train_plan *plan, int image_size);
 /* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
 bm_status train_plan_check(const train_plan *plan, bm_error *err);
