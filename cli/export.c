@@ -57,6 +57,11 @@ static bm_status read_options(const cli_arguments *a, phase_export_options *o, b
 	o->half = a->values[CLI_HALF] != NULL;
 	if (o->half && o->format != PHASE_SAFETENSORS)
 		return base_fail(err, BM_ERR_USAGE, "--half is for --to safetensors");
+	o->calibration = a->values[CLI_CALIBRATION];
+	if (o->calibration && o->format == PHASE_ONNX)
+		return base_fail(
+			err, BM_ERR_USAGE,
+			"--calibration is for --to keras and safetensors: an ONNX file says what the network says");
 	if (!o->out)
 		return base_fail(err, BM_ERR_USAGE, "where to? name the file with --out FILE");
 	if (base_is_folder(o->out))

@@ -241,6 +241,11 @@ const cli_option cli_options[] = {
 	{CLI_TO, "to", 0, "FORMAT",
 	 "keras: Keras 3; safetensors: named arrays; onnx: the network from pixels to probabilities", EXPORT},
 	{CLI_HALF, "half", 0, NULL, "safetensors with kernels in half precision: half the size", EXPORT},
+	{CLI_CALIBRATION, "calibration", 0, "RUN|FILE",
+	 "keras, safetensors: with the temperature and the abstain threshold of this model, trained by the same recipe "
+	 "on "
+	 "the default split, where those of --split final were chosen on few images (the model's own)",
+	 EXPORT},
 	{CLI_PIXELS, "pixels", 0, "KIND", "what the ONNX network takes, from 0 to 255: uint8 or float32 (uint8)",
 	 EXPORT},
 	{CLI_EXPORT_OUT, "out", 'o', "FILE", "the file to write", EXPORT},

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/loader.h"
+#include "phases/finished.h"
 #include "phases/phases.h"
 #include "phases/runtime.h"
 
@@ -277,6 +278,41 @@ static bm_status load(phase_context *c, const phase_export_options *o, model *m,
 	return status;
 }
 
+static bm_status take_calibration(phase_context *c, const char *from, model *m, bm_error *err)
+{
+	phase_finished other = {0};
+	evaluate_trust trust = {0};
+	bm_status status = phase_finished_load(from, &other, err);
+	if (status == BM_OK && !other.evaluated)
+		status = base_fail(
+			err, BM_ERR_USAGE,
+			"'%s' is not evaluated, so it has no calibration; run 'brainmri evaluate' on it first", from);
+	if (status == BM_OK && (other.network.options.variant != m->options.variant ||
+				other.network.options.classes != m->options.classes))
+		status = base_fail(err, BM_ERR_USAGE, "'%s' is another network, so its calibration does not fit", from);
+	if (status == BM_OK && !m->trust)
+		status = base_fail(err, BM_ERR_USAGE,
+				   "the model to export is not evaluated; run 'brainmri evaluate' on it first");
+	if (status == BM_OK)
+		status = evaluate_trust_from_text(m->trust, &trust, err);
+	if (status == BM_OK) {
+		trust.temperature = other.trust.temperature;
+		trust.threshold = other.trust.threshold;
+		base_free(m->trust);
+		m->trust = evaluate_trust_to_text(&trust, err);
+		status = m->trust ? BM_OK : BM_ERR_MEMORY;
+	}
+	if (status == BM_OK) {
+		phase_say(c, "✓ Calibration of %s: temperature %.3f, abstains below %.3f", from, trust.temperature,
+			  trust.threshold);
+		phase_put_text(c, NULL, "calibration", from);
+		phase_put_real(c, NULL, "temperature", trust.temperature);
+		phase_put_real(c, NULL, "threshold", trust.threshold);
+	}
+	phase_finished_free(&other);
+	return status;
+}
+
 bm_status phase_export(phase_context *c, const phase_export_options *o, bm_error *err)
 {
 	model m = {0};
@@ -286,6 +322,8 @@ bm_status phase_export(phase_context *c, const phase_export_options *o, bm_error
 	bm_status status = phase_begin(c, err);
 	if (status == BM_OK)
 		status = load(c, o, &m, err);
+	if (status == BM_OK && o->calibration)
+		status = take_calibration(c, o->calibration, &m, err);
 	if (status != BM_OK)
 		goto done;
 	base_text_add(&part, "%s.part", o->out);

@@ -13,6 +13,9 @@ typedef struct phase_export_options {
 	phase_format format;
 	model_pixels pixels; /* of ONNX: what the graph takes */
 	bool half;	     /* of safetensors: kernels in half precision */
+	/* Run folder or model file whose temperature and abstain threshold the file gets in place of the model's own; NULL: its own. For a model of
+	 * nearly all images, whose few validation images chose its epoch: a run of the same recipe on the default split knows better. */
+	const char *calibration;
 	const char *out;
 } phase_export_options;
 

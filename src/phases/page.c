@@ -140,6 +140,9 @@ static void collect_facts(const phase_context *c, answers *a)
 	if (c->config.train_share < 1)
 		answer(a, "Training images used", "a share of %g", c->config.train_share);
 	answer(a, "Plan", "%s", c->config.plan.name);
+	if (c->config.plan.stages[c->config.plan.count - 1].sam_rho > 0)
+		answer(a, "Steps", "sharpness-aware, rho %g",
+		       (double)c->config.plan.stages[c->config.plan.count - 1].sam_rho);
 	if (c->config.plan.stages[c->config.plan.count - 1].bf16)
 		answer(a, "Precision", "convolutions in bfloat16, else f32");
 	if (c->config.teachers)

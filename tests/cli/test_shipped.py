@@ -60,6 +60,35 @@ class Operands(Case):
         for arguments in (["--to", "keras"], ["--to", "onnx"]):
             self.assertIn("--half", self.call("export", "r", *arguments, "--half", "--out", "x", code=2).stderr)
 
+    def compact(self):
+        self.call("run", "data", "--out", "compact", *SMALL, "--epochs", "1", "--no-bench", "--model", "compact")
+        return "compact"
+
+    def test_calibration_of_another_run(self):
+        self.call("run", "data", "--out", "tested", *SMALL, "--epochs", "2", "--no-bench")
+        self.call("export", "r", "--to", "safetensors", "--out", "own.safetensors")
+        done = self.call("export", "r", "--to", "safetensors", "--calibration", "tested", "--out", "taken.safetensors")
+        self.assertIn("Calibration of tested: temperature ", done.stdout)
+        own, taken, tested = (self.json("predict", m, *self.images, "--abstain")["images"]
+                              for m in ("own.safetensors", "taken.safetensors", "tested"))
+        for a, b, c in zip(own, taken, tested):
+            self.assertEqual(b["threshold"], c["threshold"])
+            self.assertEqual(b["class"], a["class"])
+        trust = []
+        for name in ("own", "taken"):
+            data = self.read(f"{name}.safetensors")
+            header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+            trust.append(json.loads(json.loads(header["__metadata__"]["brainmri"])["trust"]))
+        temperature = self.load("tested/evaluation_metrics.json")["reliability"]["temperature"]
+        self.assertAlmostEqual(trust[1].pop("temperature"), temperature)
+        for one in trust:
+            one.pop("temperature", None), one.pop("abstain_threshold")
+        self.assertEqual(trust[0], trust[1])  # what it refuses is its own
+        self.assertIn("--calibration is for", self.call("export", "r", "--to", "onnx", "--calibration", "tested", "--out", "x", code=2).stderr)
+        self.assertIn("another network", self.call("export", "r", "--to", "keras", "--calibration", self.compact(), "--out", "x", code=2).stderr)
+        self.call("train", "tested", "--epochs", "1")
+        self.assertIn("not evaluated", self.call("export", "r", "--to", "keras", "--calibration", "tested", "--out", "x", code=2).stderr)
+
     def test_half_precision_that_costs_accuracy_is_refused(self):
         """The same number added to a kernel's every class changes nothing but what rounding leaves of their differences."""
         self.call("run", "data", "--out", "w", *SMALL, "--epochs", "12", "--head", "linear", "--no-bench")
