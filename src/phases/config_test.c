@@ -185,7 +185,7 @@ static void the_compact_network_is_kept(void **state)
 	assert_int_equal(config.plan.stages[0].image_size, 96);
 	assert_int_equal(config.plan.stages[1].image_size, 128);
 	assert_int_equal(config.plan.stages[1].batch, 64);
-	assert_true(config.plan.time_budget == 1500);
+	assert_true(config.plan.time_budget == 2400);
 	assert_int_equal(run_config_to_json(&config, &json, &err), BM_OK);
 	assert_string_equal(json_string_value(json_object_get(json, "model")), "compact");
 	/* A file without it is one of ResNet-50, which is no difference. */
