@@ -54,6 +54,27 @@ static double as_written(float beta)
 	return rint((double)beta * 1e7) / 1e7;
 }
 
+float **train_arrays_create(nn_network *network, const char *what, bm_error *err)
+{
+	const int count = nn_network_parameter_count(network);
+	float **arrays = base_calloc((size_t)count, sizeof *arrays, what, err);
+	for (int i = 0; arrays && i < count; i++) {
+		arrays[i] = base_calloc(nn_network_parameter(network, i)->count, sizeof(float), what, err);
+		if (!arrays[i]) {
+			train_arrays_free(arrays, count);
+			return NULL;
+		}
+	}
+	return arrays;
+}
+
+void train_arrays_free(float **arrays, int count)
+{
+	for (int i = 0; arrays && i < count; i++)
+		base_free(arrays[i]);
+	base_free(arrays);
+}
+
 bm_status train_optimizer_create(nn_network *network, const train_optimizer_options *options, train_optimizer *out,
 				 bm_error *err)
 {
@@ -66,16 +87,9 @@ bm_status train_optimizer_create(nn_network *network, const train_optimizer_opti
 	if (out->count < 1)
 		return base_fail(err, BM_ERR_USAGE,
 				 "optimiser: the network has nothing to train; make a layer trainable");
-	out->m = base_calloc((size_t)out->count, sizeof *out->m, "the optimiser's moments", err);
-	out->v = base_calloc((size_t)out->count, sizeof *out->v, "the optimiser's moments", err);
-	bool made = out->m && out->v;
-	for (int i = 0; made && i < out->count; i++) {
-		const size_t n = nn_network_parameter(network, i)->count;
-		out->m[i] = base_calloc(n, sizeof(float), "the optimiser's moments", err);
-		out->v[i] = base_calloc(n, sizeof(float), "the optimiser's moments", err);
-		made = out->m[i] && out->v[i];
-	}
-	if (!made) {
+	out->m = train_arrays_create(network, "the optimiser's moments", err);
+	out->v = out->m ? train_arrays_create(network, "the optimiser's moments", err) : NULL;
+	if (!out->v) {
 		train_optimizer_free(out);
 		return BM_ERR_MEMORY;
 	}
@@ -86,14 +100,8 @@ bm_status train_optimizer_create(nn_network *network, const train_optimizer_opti
 
 void train_optimizer_free(train_optimizer *o)
 {
-	for (int i = 0; i < o->count; i++) {
-		if (o->m)
-			base_free(o->m[i]);
-		if (o->v)
-			base_free(o->v[i]);
-	}
-	base_free(o->m);
-	base_free(o->v);
+	train_arrays_free(o->m, o->count);
+	train_arrays_free(o->v, o->count);
 	*o = (train_optimizer){0};
 }
 
@@ -102,7 +110,7 @@ static size_t block_count(size_t n)
 	return (n + BLOCK - 1) / BLOCK;
 }
 
-double train_gradient_norm(nn_network *network, int threads)
+static double gradient_norm(nn_network *network, int threads)
 {
 	const int count = nn_network_parameter_count(network);
 	double sum = 0;
@@ -126,14 +134,22 @@ double train_gradient_norm(nn_network *network, int threads)
 	return sqrt(sum);
 }
 
+bm_status train_gradient_norm(nn_network *network, int threads, double *length, float *norm, bm_error *err)
+{
+	*length = gradient_norm(network, threads);
+	if (norm)
+		*norm = (float)*length;
+	return isfinite(*length) ? BM_OK
+				 : base_fail(err, BM_ERR_NUMERIC, "the gradient is not finite (norm %g)", *length);
+}
+
 bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm, bm_error *err)
 {
 	const train_optimizer_options *options = &o->options;
-	const double length = train_gradient_norm(network, options->threads);
-	if (norm)
-		*norm = (float)length;
-	if (!isfinite(length))
-		return base_fail(err, BM_ERR_NUMERIC, "the gradient is not finite (norm %g)", length);
+	double length;
+	bm_status status = train_gradient_norm(network, options->threads, &length, norm, err);
+	if (status != BM_OK)
+		return status;
 
 	const double b1 = as_written(options->beta1), b2 = as_written(options->beta2);
 	const double t = (double)++o->step;

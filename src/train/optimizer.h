@@ -28,7 +28,11 @@ void train_optimizer_free(train_optimizer *o);
 bm_status train_optimizer_step(train_optimizer *o, nn_network *network, float learning_rate, float *norm,
 			       bm_error *err);
 
-/* The global norm of the network's gradients, in the same order. */
-double train_gradient_norm(nn_network *network, int threads);
+/* The global norm of the network's gradients, in the same order, into *length and (may be NULL) *norm. BM_ERR_NUMERIC when it is not finite. */
+bm_status train_gradient_norm(nn_network *network, int threads, double *length, float *norm, bm_error *err);
+
+/* An array of zeros for each parameter, [nn_network_parameter_count][parameter.count]; NULL without memory for `what`. */
+float **train_arrays_create(nn_network *network, const char *what, bm_error *err);
+void train_arrays_free(float **arrays, int count); /* NULL is allowed */
 
 #endif

@@ -1,41 +1,28 @@
 #include "train/sam.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "train/optimizer.h"
 
 bm_status train_sam_create(nn_network *network, train_sam *out, bm_error *err)
 {
 	*out = (train_sam){.count = nn_network_parameter_count(network)};
-	out->values = base_calloc((size_t)out->count, sizeof *out->values, "weights put aside", err);
-	bool made = out->values != NULL;
-	for (int i = 0; made && i < out->count; i++) {
-		out->values[i] =
-			base_malloc(nn_network_parameter(network, i)->count, sizeof(float), "weights put aside", err);
-		made = out->values[i] != NULL;
-	}
-	if (!made)
-		train_sam_free(out);
-	return made ? BM_OK : BM_ERR_MEMORY;
+	out->values = train_arrays_create(network, "weights put aside", err);
+	return out->values ? BM_OK : BM_ERR_MEMORY;
 }
 
 void train_sam_free(train_sam *sam)
 {
-	for (int i = 0; sam->values && i < sam->count; i++)
-		base_free(sam->values[i]);
-	base_free(sam->values);
+	train_arrays_free(sam->values, sam->count);
 	*sam = (train_sam){0};
 }
 
 bm_status train_sam_climb(train_sam *sam, nn_network *network, float rho, int threads, float *norm, bm_error *err)
 {
-	const double length = train_gradient_norm(network, threads);
-	if (norm)
-		*norm = (float)length;
-	if (!isfinite(length))
-		return base_fail(err, BM_ERR_NUMERIC, "the gradient is not finite (norm %g)", length);
+	double length;
+	bm_status status = train_gradient_norm(network, threads, &length, norm, err);
+	if (status != BM_OK)
+		return status;
 	const float scale = length > 0 ? (float)((double)rho / length) : 0;
 	for (int i = 0; i < sam->count; i++) {
 		const nn_parameter *p = nn_network_parameter(network, i);
