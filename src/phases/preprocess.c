@@ -196,7 +196,7 @@ static bm_status verify(phase_context *c, bm_error *err)
 	return phase_print(c, &text, err);
 }
 
-static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_error *err)
+static bm_status say_split(phase_context *c, const data_split *made, const data_near_copies *copies, bm_error *err)
 {
 	static const char *const shares[DATA_SPLIT_COUNT] = {[DATA_SPLIT_DEFAULT] = "70/15/15",
 							     [DATA_SPLIT_GUIDE] = "the guide's 80/20",
@@ -215,10 +215,10 @@ static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_
 		    (report_line[]){{"Found", found}, {"Repeated byte for byte", exact}, {"Across classes", across}},
 		    3);
 	for (int p = 0; p < DATA_PART_COUNT; p++) {
-		snprintf(parts[p], sizeof parts[p], "%zu images (%.1f%%)", c->split.count[p],
-			 100.0 * (double)c->split.count[p] / (double)c->pack.count);
+		snprintf(parts[p], sizeof parts[p], "%zu images (%.1f%%)", made->count[p],
+			 100.0 * (double)made->count[p] / (double)c->pack.count);
 		lines[p] = (report_line){data_part_name(p), parts[p]};
-		phase_put_int(c, sizes, data_part_name(p), (long long)c->split.count[p]);
+		phase_put_int(c, sizes, data_part_name(p), (long long)made->count[p]);
 	}
 	base_text_add(&text, "\nSplit (%s, seed %llu, near-copies kept on one side):\n", shares[c->config.split],
 		      (unsigned long long)run_config_split_seed(&c->config));
@@ -241,31 +241,28 @@ static bm_status say_split(phase_context *c, const data_near_copies *copies, bm_
 	return phase_print(c, &text, err);
 }
 
+/* Makes and writes the split; phase_need_split reads what the phases use of it. */
 static bm_status split(phase_context *c, bm_error *err)
 {
 	data_near_copies copies = {0};
+	data_split made = {0};
 	char *path = NULL;
-	bm_status status = data_find_near_copies(&c->pack, c->threads, &c->observer, &copies, err);
-	if (status != BM_OK)
-		return status;
 	data_split_free(&c->split);
 	c->have_split = false;
-	status = data_split_make(&c->pack, &copies, c->config.split, run_config_split_seed(&c->config), &c->split, err);
-	if (status != BM_OK)
-		goto done;
-	c->have_split = true;
-	path = phase_path(c, "split.csv", err);
-	status = path ? data_split_write(&c->split, &copies, path, err) : BM_ERR_MEMORY;
+	bm_status status = data_find_near_copies(&c->pack, c->threads, &c->observer, &copies, err);
+	if (status == BM_OK)
+		status = data_split_make(&c->pack, &copies, c->config.split, run_config_split_seed(&c->config), &made,
+					 err);
+	if (status == BM_OK)
+		path = phase_path(c, "split.csv", err);
+	if (status == BM_OK)
+		status = path ? data_split_write(&made, &copies, path, err) : BM_ERR_MEMORY;
 	if (status == BM_OK)
 		status = phase_note_made(c, "preprocess", err);
 	if (status == BM_OK)
-		status = say_split(c, &copies, err);
-	if (c->config.train_share < 1) { /* which phase_need_split sees to */
-		data_split_free(&c->split);
-		c->have_split = false;
-	}
-done:
+		status = say_split(c, &made, &copies, err);
 	base_free(path);
+	data_split_free(&made);
 	data_near_copies_free(&copies);
 	return status;
 }
