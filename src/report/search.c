@@ -9,7 +9,7 @@ bm_status report_figure_search(const char *folder, const report_trial *trials, i
 	report_figure f = {.folder = folder, .name = "search", .width = 820, .height = 500};
 	base_text *s = &f.script;
 	int last = 0, done = 0;
-	double lowest = INFINITY;
+	double lowest = INFINITY, slowest = INFINITY, fastest = 0; /* accuracy; rates of the finished trials */
 	base_text_add(&f.data,
 		      "trial,rung,learning_rate,head,dropout,augmentation,batch,val_accuracy,val_loss,seconds\n");
 	for (int i = 0; i < count; i++) {
@@ -22,8 +22,12 @@ bm_status report_figure_search(const char *folder, const report_trial *trials, i
 		else
 			base_text_add(&f.data, "%.6f,%.6f,%.1f\n", t->accuracy, t->loss, t->seconds);
 		last = t->rung > last ? t->rung : last;
-		done += !isnan(t->accuracy);
-		lowest = isnan(t->accuracy) ? lowest : fmin(lowest, t->accuracy);
+		if (isnan(t->accuracy))
+			continue;
+		done++;
+		lowest = fmin(lowest, t->accuracy);
+		slowest = fmin(slowest, t->rate);
+		fastest = fmax(fastest, t->rate);
 	}
 	if (done == 0) {
 		base_text_free(&f.data);
@@ -32,10 +36,10 @@ bm_status report_figure_search(const char *folder, const report_trial *trials, i
 	base_text_add(s, "%s", report_axes);
 	base_text_add(s,
 		      "set title 'Trials: the better go on with more epochs' font ',15' textcolor rgb '#222222'\n"
-		      "set logscale x\nset xlabel 'Learning rate'\nset ylabel 'Validation accuracy' offset 1,0\n"
-		      "set yrange [%.3f:1.005]\nset key bottom left Left reverse\nset offsets graph 0.05, graph 0.05, "
-		      "0, 0\nplot ",
-		      fmax(0, lowest - 0.03));
+		      "set logscale x\nset format x '%%g'\nset xlabel 'Learning rate'\n"
+		      "set ylabel 'Validation accuracy' offset 1,0\nset xrange [%.6g:%.6g]\nset yrange [%.3f:1.005]\n"
+		      "set key below center horizontal Left reverse height 1\nplot ",
+		      slowest / 1.5, fastest * 1.5, fmax(0, lowest - 0.03));
 	for (int rung = 0; rung <= last; rung++)
 		base_text_add(s,
 			      "%s'search.csv' every ::1 using ($2==%d?$3:NaN):8 with points pointtype 7 pointsize %.2f "
