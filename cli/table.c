@@ -243,8 +243,7 @@ const cli_option cli_options[] = {
 	{CLI_HALF, "half", 0, NULL, "safetensors with kernels in half precision: half the size", EXPORT},
 	{CLI_CALIBRATION, "calibration", 0, "RUN|FILE",
 	 "keras, safetensors: with the temperature and the abstain threshold of this model, trained by the same recipe "
-	 "on "
-	 "the default split, where those of --split final were chosen on few images (the model's own)",
+	 "on the default split, where those of --split final were chosen on few images (the model's own)",
 	 EXPORT},
 	{CLI_PIXELS, "pixels", 0, "KIND", "what the ONNX network takes, from 0 to 255: uint8 or float32 (uint8)",
 	 EXPORT},

@@ -130,6 +130,7 @@ static void lead(const phase_context *c, base_text *text)
 
 static void collect_facts(const phase_context *c, answers *a)
 {
+	const train_stage *last = &c->config.plan.stages[c->config.plan.count - 1];
 	char hash[33];
 	base_hash_text(c->pack.content, hash);
 	answer(a, "Program", "brainmri %s", BM_VERSION);
@@ -140,10 +141,9 @@ static void collect_facts(const phase_context *c, answers *a)
 	if (c->config.train_share < 1)
 		answer(a, "Training images used", "a share of %g", c->config.train_share);
 	answer(a, "Plan", "%s", c->config.plan.name);
-	if (c->config.plan.stages[c->config.plan.count - 1].sam_rho > 0)
-		answer(a, "Steps", "sharpness-aware, rho %g",
-		       (double)c->config.plan.stages[c->config.plan.count - 1].sam_rho);
-	if (c->config.plan.stages[c->config.plan.count - 1].bf16)
+	if (last->sam_rho > 0)
+		answer(a, "Steps", "sharpness-aware, rho %g", (double)last->sam_rho);
+	if (last->bf16)
 		answer(a, "Precision", "convolutions in bfloat16, else f32");
 	if (c->config.teachers)
 		answer(a, "Taught by", "%s", c->config.teachers);
