@@ -142,8 +142,10 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | CLASSES | PREPROCESS | AUDIT | TRIES},
 	{CLI_SPLIT, "split", 0, "KIND",
 	 "default: 70/15/15 train/validation/test; guide: 80/20, tested on the validation part; final: 95/5 likewise, "
-	 "for a model that is "
-	 "given away after its recipe was tested with the default split",
+	 "for a model that is given away after its recipe was tested with the default split; refit: 80/5/15, the "
+	 "default's test images, while two thirds of its validation images train, for a recipe that was chosen with "
+	 "the "
+	 "default split",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
 	{CLI_SPLIT_SEED, "split-seed", 0, "N",
 	 "of the split alone, for runs of several seeds on one split (that of --seed)",

@@ -17,7 +17,7 @@ const char *data_part_name(data_part part)
 
 bool data_split_tests(data_split_kind kind)
 {
-	return kind == DATA_SPLIT_DEFAULT;
+	return kind == DATA_SPLIT_DEFAULT || kind == DATA_SPLIT_REFIT;
 }
 
 /* ---- making ---- */
@@ -207,6 +207,35 @@ static bm_status deal(struct plan *plan, const data_near_copies *copies, const d
 	return check_classes(plan, err);
 }
 
+/* Whole groups of the validation part go over to the training part, until `left` of each class stays. */
+static bm_status refit(struct plan *plan, double left, uint64_t seed, bm_error *err)
+{
+	double target[DATA_CLASSES_MAX] = {0}, have[DATA_CLASSES_MAX] = {0};
+	size_t *order = base_malloc(plan->group_count, sizeof *order, "the split", err);
+	if (!order)
+		return BM_ERR_MEMORY;
+	for (size_t g = 0; g < plan->group_count; g++)
+		order[g] = g;
+	for (size_t i = 0; i < plan->pack->count; i++)
+		if (plan->part[i] == DATA_VALIDATION)
+			target[plan->pack->labels[i]] += left;
+	base_random random = base_random_make(seed, 0x7265666974 /* "refit" */);
+	base_random_shuffle(&random, order, plan->group_count);
+	for (size_t k = 0; k < plan->group_count; k++) {
+		const struct group *group = &plan->groups[order[k]];
+		const size_t *members = plan->members + group->first;
+		const int c = plan->pack->labels[members[0]];
+		if (plan->part[members[0]] != DATA_VALIDATION)
+			continue;
+		for (size_t i = 0; have[c] >= target[c] && i < group->count; i++)
+			plan->part[members[i]] = DATA_TRAIN;
+		if (plan->part[members[0]] == DATA_VALIDATION)
+			have[c] += (double)group->count;
+	}
+	base_free(order);
+	return BM_OK;
+}
+
 static void drop(struct plan *plan)
 {
 	base_free(plan->groups);
@@ -221,10 +250,13 @@ bm_status data_split_make(const data_pack *pack, const data_near_copies *copies,
 		[DATA_SPLIT_DEFAULT] = {0.70, 0.15, 0.15},
 		[DATA_SPLIT_GUIDE] = {0.80, 0.20, 0},
 		[DATA_SPLIT_FINAL] = {0.95, 0.05, 0},
+		[DATA_SPLIT_REFIT] = {0.70, 0.15, 0.15}, /* at first */
 	};
 	struct plan plan = {.pack = pack, .parts = data_split_tests(kind) ? 3 : 2};
 	*out = (data_split){0};
 	bm_status status = deal(&plan, copies, shares[kind], seed, err);
+	if (status == BM_OK && kind == DATA_SPLIT_REFIT)
+		status = refit(&plan, 1 / 3.0, seed, err);
 	if (status == BM_OK)
 		status = make_lists(plan.part, pack->count, !data_split_tests(kind), out, err);
 	drop(&plan);

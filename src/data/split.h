@@ -28,6 +28,7 @@ typedef enum data_split_kind {
 	DATA_SPLIT_DEFAULT, /* 70/15/15 train/validation/test */
 	DATA_SPLIT_GUIDE,   /* 80/20 train/validation; validation is also the test part, as in the guide: warn */
 	DATA_SPLIT_FINAL, /* 95/5, likewise: for a model that is given away after its recipe was tested with the default split */
+	DATA_SPLIT_REFIT, /* 80/5/15: the default's test part, and two thirds of its validation part train: for a recipe that is fixed */
 	DATA_SPLIT_COUNT
 } data_split_kind;
 bool data_split_tests(data_split_kind kind); /* false: the test part is the validation part, its figures are no test */

@@ -1,5 +1,7 @@
 #include "data/split.h"
 
+#include <math.h>
+
 #include "base/random.h"
 #include "data/test_fixture.h"
 
@@ -101,6 +103,42 @@ static void stratified_whole_and_together(void **state)
 	data_split_free(&again);
 	data_split_free(&other);
 	data_split_free(&other); /* harmless */
+	data_near_copies_free(&copies);
+	data_pack_close(&pack);
+}
+
+static void refit_trains_on_more_and_tests_the_same(void **state)
+{
+	data_pack pack;
+	data_near_copies copies;
+	data_split first, refit;
+	int part_of[COUNT];
+	size_t left[CLASSES] = {0}, before[CLASSES] = {0};
+	(void)state;
+	realistic(&pack, &copies);
+	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_DEFAULT, 42, &first, &oops));
+	assert_ok(data_split_make(&pack, &copies, DATA_SPLIT_REFIT, 42, &refit, &oops));
+	assert_int_equal(refit.count[DATA_TEST], first.count[DATA_TEST]);
+	assert_memory_equal(refit.indices[DATA_TEST], first.indices[DATA_TEST],
+			    first.count[DATA_TEST] * sizeof(size_t));
+	assert_int_equal(refit.count[DATA_TRAIN] + refit.count[DATA_VALIDATION],
+			 first.count[DATA_TRAIN] + first.count[DATA_VALIDATION]);
+	for (int p = 0; p < DATA_PART_COUNT; p++)
+		for (size_t i = 0; i < refit.count[p]; i++)
+			part_of[refit.indices[p][i]] = p;
+	for (size_t i = 0; i < first.count[DATA_TRAIN]; i++)
+		assert_int_equal(part_of[first.indices[DATA_TRAIN][i]], DATA_TRAIN);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(part_of[i], part_of[copies.group[i]]);
+	for (size_t i = 0; i < first.count[DATA_VALIDATION]; i++) {
+		const size_t at = first.indices[DATA_VALIDATION][i];
+		before[pack.labels[at]]++;
+		left[pack.labels[at]] += part_of[at] == DATA_VALIDATION;
+	}
+	for (int c = 0; c < CLASSES; c++)
+		assert_true(left[c] > 0 && fabs((double)left[c] - (double)before[c] / 3) < 9); /* the largest group */
+	data_split_free(&first);
+	data_split_free(&refit);
 	data_near_copies_free(&copies);
 	data_pack_close(&pack);
 }
@@ -353,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stratified_whole_and_together),
+		cmocka_unit_test(refit_trains_on_more_and_tests_the_same),
 		cmocka_unit_test(a_share_of_the_training_part),
 		cmocka_unit_test(folds_test_each_image_once),
 		cmocka_unit_test(as_the_guide_and_to_give_away),

@@ -116,6 +116,7 @@ struct nn_network {
 
 	/* The pass that runs. */
 	bool training, backward_ready, backward_done, statistics_held;
+	float statistics_share; /* at least, of a batch in the moving ones */
 	uint64_t step;
 	int chunk_index;
 	int image_count;

@@ -324,6 +324,11 @@ void nn_network_hold_statistics(nn_network *network, bool held)
 	network->statistics_held = held;
 }
 
+void nn_network_renew_statistics(nn_network *network, float share)
+{
+	network->statistics_share = share;
+}
+
 static bm_status convert_parameter(nn_network *network, int index, bool to_keras, const float *from, float *to,
 				   bm_error *err)
 {

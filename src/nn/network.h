@@ -65,6 +65,10 @@ nn_parameter *nn_network_parameter(nn_network *network, int index);
 bm_status nn_network_parameters_changed(nn_network *network, bm_error *err);
 /* Training passes use the batch's statistics and, while `held`, leave the moving ones as they are: for passes at weights that are not kept. */
 void nn_network_hold_statistics(nn_network *network, bool held);
+
+/* Moving statistics take at least `share` (0 to 1; 0, the default: as the momentum says) of a batch's. 1 / (batches seen, this one
+ * included) makes them the mean of the first ones, without a trace of what they were before. */
+void nn_network_renew_statistics(nn_network *network, float share);
 /* Any array of a parameter's count (value, gradient, an optimiser's moment) to and from Keras' layout, [nn_weight.count]. */
 bm_status nn_parameter_to_keras(nn_network *network, int index, const float *physical, float *keras, bm_error *err);
 bm_status nn_parameter_from_keras(nn_network *network, int index, const float *keras, float *physical, bm_error *err);

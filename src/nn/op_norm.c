@@ -108,10 +108,10 @@ static void prepare(nn_network *network, const nn_op *op, const norm_state *s, c
 	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
 	if (network->training && s->batch_statistics) {
 		nn_channel_statistics(&s->view, x, (double *)nn_store_data(network, s->partial), mean, rest, deviation);
+		const float keep = fminf(layer->momentum, 1.0f - network->statistics_share);
 		for (size_t i = 0; i < count && !network->statistics_held; i++) {
-			moving_mean[i] = moving_mean[i] * layer->momentum + mean[i] * (1.0f - layer->momentum);
-			moving_variance[i] =
-				moving_variance[i] * layer->momentum + deviation[i] * (1.0f - layer->momentum);
+			moving_mean[i] = moving_mean[i] * keep + mean[i] * (1.0f - keep);
+			moving_variance[i] = moving_variance[i] * keep + deviation[i] * (1.0f - keep);
 		}
 	} else {
 		memcpy(mean, moving_mean, bytes);

@@ -9,8 +9,10 @@
 
 #define CONFIG_FILE_LIMIT ((size_t)1 << 20)
 
-static const char *const split_names[DATA_SPLIT_COUNT] = {
-	[DATA_SPLIT_DEFAULT] = "default", [DATA_SPLIT_GUIDE] = "guide", [DATA_SPLIT_FINAL] = "final"};
+static const char *const split_names[DATA_SPLIT_COUNT] = {[DATA_SPLIT_DEFAULT] = "default",
+							  [DATA_SPLIT_GUIDE] = "guide",
+							  [DATA_SPLIT_FINAL] = "final",
+							  [DATA_SPLIT_REFIT] = "refit"};
 static const char *const head_names[] = {
 	[MODEL_HEAD_GUIDE] = "guide", [MODEL_HEAD_DENSE512] = "dense512", [MODEL_HEAD_LINEAR] = "linear"};
 
@@ -366,7 +368,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	}
 	if (strcmp(key, "split") == 0) {
 		if (!json_is_string(r->value) || !run_config_split_parse(json_string_value(r->value), &config->split))
-			return wrong(r, "\"default\", \"guide\" or \"final\"", err);
+			return wrong(r, "\"default\", \"guide\", \"final\" or \"refit\"", err);
 		return BM_OK;
 	}
 	if (strcmp(key, "model") == 0) {

@@ -67,7 +67,7 @@ bm_status run_config_difference(const run_config *a, const run_config *b, char *
 /* The same for parts of two config.json objects, which are changed: what does not matter is taken out. */
 void run_config_compare(json_t *a, json_t *b, char *names, size_t size);
 
-const char *run_config_split_name(data_split_kind kind); /* "default", "guide", "final" */
+const char *run_config_split_name(data_split_kind kind); /* "default", "guide", "final", "refit" */
 bool run_config_split_parse(const char *text, data_split_kind *kind);
 const char *run_config_head_name(model_head head); /* "guide", "dense512", "linear" */
 bool run_config_head_parse(const char *text, model_head *head);

@@ -200,7 +200,8 @@ static bm_status say_split(phase_context *c, const data_split *made, const data_
 {
 	static const char *const shares[DATA_SPLIT_COUNT] = {[DATA_SPLIT_DEFAULT] = "70/15/15",
 							     [DATA_SPLIT_GUIDE] = "the guide's 80/20",
-							     [DATA_SPLIT_FINAL] = "final, 95/5"};
+							     [DATA_SPLIT_FINAL] = "final, 95/5",
+							     [DATA_SPLIT_REFIT] = "refit, 80/5/15"};
 	base_text text = {0};
 	char found[96], exact[64], across[64], parts[DATA_PART_COUNT][64];
 	report_line lines[DATA_PART_COUNT];

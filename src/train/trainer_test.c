@@ -118,6 +118,29 @@ static void test_sharpness_aware_steps(void **unused)
 	assert_true(ended[0] != ended[1]);
 }
 
+/* A stage of few steps is not judged by moving statistics from before it. */
+static void test_forgets_earlier_statistics(void **unused)
+{
+	(void)unused;
+	double loss[2];
+	for (int k = 0; k < 2; k++) {
+		trial t;
+		trial_begin(&t, 20, 5);
+		fixture_model(&t.m, true);
+		for (int i = 0; i < t.m.weights.count; i++) {
+			const nn_weight *weight = &t.m.weights.items[i];
+			for (size_t c = 0; k && weight->role == NN_MOVING_VARIANCE && c < weight->count; c++)
+				weight->values[c] *= 1000;
+		}
+		scratch_plan(&t.plan, 1, 1e-3f);
+		assert_true(t.plan.stages[0].bn_momentum > 0);
+		assert_ok(trial_run(&t, NULL, err));
+		loss[k] = t.history.epochs[0].val_loss;
+		trial_end(&t);
+	}
+	assert_true(loss[0] == loss[1]);
+}
+
 static void test_not_finite_stops_at_once(void **unused)
 {
 	(void)unused;
@@ -233,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_learns_phantoms, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_sharpness_aware_steps, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_forgets_earlier_statistics, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_not_finite_stops_at_once, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_memory_is_checked_before),
 		cmocka_unit_test_setup_teardown(test_early_stop_and_plateau, fixture_setup, fixture_teardown),

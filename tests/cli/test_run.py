@@ -169,6 +169,17 @@ class Run(Case):
         self.assertIn(f"Training samples: {part['train']} ", self.call("train", "part").stdout)
         self.assertIn("--train-share", self.call("run", "data", "--out", "x", "--train-share", "0", code=2).stderr)
 
+    def test_refit_tests_on_the_same_images(self):
+        rows = {}
+        for kind in ("default", "refit"):
+            self.call("explore", "data", "--out", kind, *SMALL, "--split", kind, "--pack", "refit-pack")
+            said = self.call("preprocess", kind).stdout
+            rows[kind] = [line.split(",")[1] for line in self.read(f"{kind}/split.csv").decode().split()]
+        self.assertIn("Split (refit, 80/5/15, seed ", said)
+        moved = [pair for pair in zip(rows["default"], rows["refit"]) if pair[0] != pair[1]]
+        self.assertEqual(set(moved), {("validation", "train")})
+        self.assertIn("validation", rows["refit"])
+
     def test_bfloat16_repeats_and_differs(self):
         wide = [*SMALL, "--width", "0.25", "--epochs", "1", "--no-bench", "--pack", "half-pack"]
         self.call("run", "data", "--out", "single", *wide)
