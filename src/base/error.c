@@ -30,24 +30,36 @@ const char *bm_status_name(bm_status status)
 	return names[status];
 }
 
-/* A message is one line of UTF-8: file names may hold anything else, and a cut must not split a character. */
+/* Bytes of the character at text, 0 when it is none of UTF-8 (RFC 3629). */
+static size_t character(const unsigned char *text)
+{
+	const unsigned char lead = text[0];
+	const size_t length = lead < 0x80   ? 1
+			      : lead < 0xC2 ? 0
+			      : lead < 0xE0 ? 2
+			      : lead < 0xF0 ? 3
+			      : lead < 0xF5 ? 4
+					    : 0;
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+	/* Longer than need be, a half of UTF-16, or beyond the last one. */
+	if ((lead == 0xE0 && text[1] < 0xA0) || (lead == 0xED && text[1] > 0x9F) || (lead == 0xF0 && text[1] < 0x90) ||
+	    (lead == 0xF4 && text[1] > 0x8F))
+		return 0;
+	return length;
+}
+
+/* A message is one line of UTF-8: file names may hold anything else, and what was cut may end within a character. */
 static void tidy(char *message)
 {
-	size_t length = strlen(message);
-	if (length == BM_MESSAGE_SIZE - 1) {
-		size_t cut = length;
-		while (cut > 0 && length - cut < 3 && ((unsigned char)message[cut - 1] & 0xC0) == 0x80)
-			cut--;
-		if (cut > 0 && ((unsigned char)message[cut - 1] & 0xC0) == 0xC0) {
-			unsigned char lead = (unsigned char)message[cut - 1];
-			size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-			if (length - (cut - 1) < need)
-				message[cut - 1] = '\0';
-		}
-	}
-	for (char *p = message; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7F)
+	for (unsigned char *p = (unsigned char *)message; *p;) {
+		const size_t length = character(p);
+		if (length == 0)
+			*p = '?';
+		else if (*p < 0x20 || *p == 0x7F)
 			*p = ' ';
+		p += length > 0 ? length : 1;
 	}
 }
 

@@ -41,6 +41,19 @@ static void a_message_is_one_line(void **state)
 	assert_string_equal(err.message, "a b c [31m");
 }
 
+static void what_is_no_utf8_becomes_a_question_mark(void **state)
+{
+	(void)state;
+	bm_error err;
+	/* Latin-1, a byte that leads nothing, overlong, half of UTF-16, beyond the last; then good ones of 2, 3 and 4. */
+	base_fail(&err, BM_ERR_IO,
+		  "b\xFF"
+		  "d \xE4h \xC0\x80 \xED\xA0\x80 \xF4\x90\x80\x80 \xC3\xA4\xE2\x94\x9C\xF0\x9F\x98\x80");
+	assert_string_equal(err.message, "b?d ?h ?? ??? ???? \xC3\xA4\xE2\x94\x9C\xF0\x9F\x98\x80");
+	base_fail(&err, BM_ERR_IO, "ends within \xE2\x94");
+	assert_string_equal(err.message, "ends within ??");
+}
+
 static void a_long_message_is_cut_between_characters(void **state)
 {
 	(void)state;
@@ -55,7 +68,11 @@ static void a_long_message_is_cut_between_characters(void **state)
 		base_fail(&err, BM_ERR_IO, "%s", text);
 		size_t length = strlen(err.message);
 		assert_in_range(length, BM_MESSAGE_SIZE - 4, BM_MESSAGE_SIZE - 1);
-		assert_int_equal((length - (size_t)shift) % 3, 0);
+		/* What is left of a character that was cut is told as such. */
+		const size_t whole = length - (length - (size_t)shift) % 3;
+		for (size_t i = whole; i < length; i++)
+			assert_int_equal(err.message[i], '?');
+		length = whole;
 		assert_memory_equal(err.message, text, length);
 	}
 }
@@ -86,6 +103,7 @@ int main(void)
 		cmocka_unit_test(every_status_has_its_own_name),
 		cmocka_unit_test(fail_formats_and_returns),
 		cmocka_unit_test(a_message_is_one_line),
+		cmocka_unit_test(what_is_no_utf8_becomes_a_question_mark),
 		cmocka_unit_test(a_long_message_is_cut_between_characters),
 		cmocka_unit_test(prefix_goes_before),
 	};

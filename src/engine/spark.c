@@ -24,16 +24,7 @@ static size_t authority_length(const char *url)
 	return at ? (size_t)(at + 3 - url) + strcspn(at + 3, "/") : 0;
 }
 
-static bool is_local(const char *url)
-{
-	return !storage_is_url(url) || strncmp(url, "file://", 7) == 0;
-}
-
-static const char *local_path(const char *url)
-{
-	return strncmp(url, "file://", 7) == 0 ? url + 7 : url;
-}
-
+/* As Hadoop's Path reads it: nothing is escaped. */
 static char *absolute_url(const char *path, bm_error *err)
 {
 	char whole[PATH_MAX], url[PATH_MAX + 8];
@@ -43,6 +34,18 @@ static char *absolute_url(const char *path, bm_error *err)
 	}
 	snprintf(url, sizeof url, "file://%s", whole);
 	return base_strdup(url, err);
+}
+
+/* Where the tasks find the data. */
+static char *data_url(const char *url, bm_error *err)
+{
+	char *path = NULL, *found = NULL;
+	if (!storage_is_local(url))
+		return base_strdup(url, err);
+	if (storage_local_path(url, &path, err) == BM_OK)
+		found = absolute_url(path, err);
+	base_free(path);
+	return found;
 }
 
 static void job_name(char *name, size_t size)
@@ -58,10 +61,11 @@ static bm_status open_exchange(engine_spark_job *job, storage *data, const char 
 	const char *url = storage_url(data);
 	char name[96];
 	base_text where = {0};
-	storage_options options = {.make = true, .webhdfs = storage_webhdfs(data)};
+	storage_options options = {
+		.make = true, .webhdfs = storage_webhdfs(data), .cancel = job->observer ? job->observer->cancel : NULL};
 	bm_status status = BM_OK;
 	job_name(name, sizeof name);
-	if (is_local(url)) {
+	if (storage_is_local(url)) {
 		size_t length = strlen(pack);
 		while (length > 1 && pack[length - 1] == '/')
 			length--;
@@ -84,8 +88,8 @@ static bm_status open_exchange(engine_spark_job *job, storage *data, const char 
 	if (status == BM_OK)
 		status = storage_open_with(base_text_string(&where), &options, &job->exchange, err);
 	if (status == BM_OK) {
-		job->folder = is_local(url) ? absolute_url(base_text_string(&where), err)
-					    : base_strdup(base_text_string(&where), err);
+		job->folder = storage_is_local(url) ? absolute_url(base_text_string(&where), err)
+						    : base_strdup(base_text_string(&where), err);
 		status = job->folder ? BM_OK : BM_ERR_MEMORY;
 	}
 	base_text_free(&where);
@@ -103,7 +107,9 @@ static void close_exchange(engine_spark_job *job)
 	storage_options options = {.webhdfs = job->exchange ? storage_webhdfs(job->exchange) : NULL};
 	if (slash)
 		*slash = '\0';
-	if (slash && storage_open_with(job->folder, &options, &parent, NULL) == BM_OK)
+	/* The folder's address is not escaped, so it is opened as a path. */
+	const char *above = job->folder && strncmp(job->folder, "file://", 7) == 0 ? job->folder + 7 : job->folder;
+	if (slash && storage_open_with(above[0] ? above : "/", &options, &parent, NULL) == BM_OK)
 		(void)storage_remove(parent, slash + 1, true, NULL, NULL);
 	storage_close(parent);
 	storage_close(job->exchange);
@@ -172,7 +178,7 @@ static bm_status prepare(engine_spark_job *job, storage *s, const data_set *set,
 	bm_status status = engine_spark_find(job->spark, &job->place, err);
 	if (status != BM_OK)
 		return status;
-	job->data = is_local(url) ? absolute_url(local_path(url), err) : base_strdup(url, err);
+	job->data = data_url(url, err);
 	if (!job->data)
 		return err ? err->status : BM_ERR_MEMORY;
 	status = storage_http_open(&options, &job->http, err);

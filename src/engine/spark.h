@@ -17,6 +17,7 @@ typedef struct engine_spark {
 		*conf;	 /* "spark.executor.memory=1g,spark.ui.port=4050": goes before what brainmri sets; NULL: none */
 	int partitions;	 /* 0: two for each core of the cluster, at least 4 */
 	int seconds;	 /* that an image may take before its worker is ended; 0: 60 */
+	int silence;	 /* seconds without word of the driver, over REST, after which the job counts as lost; 0: 60 */
 	const char *log; /* file for what Spark says; NULL: in the job's folder, and gone with it */
 } engine_spark;
 

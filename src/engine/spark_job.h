@@ -28,7 +28,7 @@ typedef struct engine_spark_job {
 	char driver[64];	/* id of a submission over REST; "": none */
 	char application[64], ui[160], version[32];
 	bool waiting_said;
-	double begun, polled, looked, asked;
+	double begun, polled, looked, asked, heard;
 	int failed;
 } engine_spark_job;
 

@@ -149,7 +149,8 @@ static void submit_does(const char *script)
 
 static bm_status preprocess(const char *master, engine_stats *stats, bm_error *err)
 {
-	engine_spark spark = {.master = master, .conf = "spark.ui.port=4999", .log = fixture_path("spark.log")};
+	engine_spark spark = {
+		.master = master, .conf = "spark.ui.port=4999", .silence = 2, .log = fixture_path("spark.log")};
 	engine_options options = {.side = SIDE, .spark = &spark};
 	base_observer observer = {.cancel = &cancel};
 	return engine_preprocess(store, &set, fixture_path("pack"), &options, &observer, stats, err);
@@ -247,6 +248,10 @@ static void masters_take_and_refuse_over_rest(void **state)
 		{"/v1/submissions/status/driver-1",
 		 "{\"driverState\": \"ERROR\", \"message\": \"java.io.IOException: No space left on device\"}"},
 		{0}};
+	static const struct page forgets[] = {
+		{"/v1/submissions/create", "{\"success\": true, \"submissionId\": \"driver-1\"}"},
+		{"/v1/submissions/status/driver-1", "{\"success\": false, \"serverSparkVersion\": \"4.2.0\"}"},
+		{0}};
 	static const struct page runs[] = {
 		{"/v1/submissions/create", "{\"success\": true, \"submissionId\": \"driver-1\"}"},
 		{"/v1/submissions/status/driver-1", "{\"driverState\": \"RUNNING\"}"},
@@ -255,7 +260,10 @@ static void masters_take_and_refuse_over_rest(void **state)
 	const struct {
 		const struct page *pages;
 		const char *words;
-	} cases[] = {{refuses, "no room"}, {no_master, "no REST port"}, {fails, "a disk is full"}};
+	} cases[] = {{refuses, "no room"},
+		     {no_master, "no REST port"},
+		     {fails, "a disk is full"},
+		     {forgets, "tells no more of the job"}};
 	char master[64];
 	pthread_t thread;
 	(void)state;

@@ -15,7 +15,7 @@
 #include "engine/spark_job.h"
 
 enum { WORDS_MAX = 160, ANSWER_LIMIT = 1 << 20 };
-static const double STOP_SECONDS = 10, ASK_SECONDS = 0.5;
+static const double STOP_SECONDS = 10, ASK_SECONDS = 0.5, SILENCE_SECONDS = 60;
 
 #define APPLICATION "BrainMRI_Distributed_DL"
 #define MAIN_CLASS "brainmri.Preprocess"
@@ -303,14 +303,22 @@ static bm_status ask_there(engine_spark_job *job, bool *ended, bool *failed, bas
 	bm_status status = call(job->http, "GET", url, NULL, &answer, &missed);
 	if (status == BM_ERR_CANCELLED || status == BM_ERR_MEMORY)
 		return base_fail(err, status, "%s", missed.message);
-	if (status != BM_OK)
-		return BM_OK; /* an answer that is missing once is no end */
-	if (json_unpack(answer, "{s?:s, s?:s}", "driverState", &state, "message", &message) == 0 && state) {
+	/* An answer that is missing once is no end; a master that was started anew never knows the driver. */
+	const double silence = job->spark->silence > 0 ? job->spark->silence : SILENCE_SECONDS;
+	if (status == BM_OK && json_unpack(answer, "{s?:s, s?:s}", "driverState", &state, "message", &message) == 0 &&
+	    state) {
+		job->heard = now;
 		*failed = strcmp(state, "FAILED") == 0 || strcmp(state, "ERROR") == 0 || strcmp(state, "KILLED") == 0;
 		*ended = *failed || strcmp(state, "FINISHED") == 0;
 		if (*failed)
 			base_text_add(why, "the driver's state is %s%s%s\n", state, message ? ": " : "",
 				      message ? message : "");
+	} else if (now - job->heard > silence) {
+		*ended = *failed = true; /* its result may be there all the same */
+		base_text_add(why, "no word of %s for %.0f s: %s\n", job->driver, silence,
+			      status != BM_OK ? missed.message
+			      : message	      ? message
+					      : "the master does not know it");
 	}
 	json_decref(answer);
 	return BM_OK;
@@ -320,7 +328,7 @@ static bm_status ask_there(engine_spark_job *job, bool *ended, bool *failed, bas
 
 bm_status engine_spark_start(engine_spark_job *job, bm_error *err)
 {
-	job->begun = base_now();
+	job->begun = job->heard = base_now();
 	return job->place.rest[0] ? start_there(job, err) : start_here(job, err);
 }
 

@@ -104,9 +104,11 @@ static bm_status bad_location(const attempt *a, const char *server, bm_error *er
 	if (!to)
 		return base_fail(err, BM_ERR_FORMAT, "%s: %s answers HTTP %ld without saying where to go on",
 				 a->subject, server, a->answer->code);
+	/* What follows the path may be a token. */
+	const size_t shown = strcspn(to, "?#");
 	return base_fail(err, BM_ERR_FORMAT,
-			 "%s: %s sends on to '%.200s', where this program does not go; check --webhdfs", a->subject,
-			 server, to);
+			 "%s: %s sends on to '%.*s', where this program does not go; check --webhdfs", a->subject,
+			 server, (int)(shown < 200 ? shown : 200), to);
 }
 
 static bool redirects(long code)

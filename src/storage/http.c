@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 enum { HANDLES_MAX = 64, ERROR_BODY_MAX = 1 << 16, LOCATION_MAX = 1 << 14, BUFFER_SIZE = 1 << 18 };
 
@@ -336,25 +337,25 @@ static CURLcode set_options(storage_http *http, const storage_http_request *r, e
 /* The three headers that differ from curl's own; *out may be a part on failure. */
 static bool make_headers(const storage_http_request *r, struct curl_slist **out)
 {
+	base_text bearer = {0};
+	if (r->bearer)
+		base_text_add(&bearer, "Authorization: Bearer %s", r->bearer);
+	bool good = !bearer.failed;
 	/* Without "Expect" there is no pause before the body, and the NameNode keeps the connection. */
-	char line[4096] = "Expect:";
-	const char *lines[] = {
-		line, r->json ? "Content-Type: application/json" : "Content-Type: application/octet-stream", NULL};
-	for (int i = 0; i < 3; i++) {
-		if (i == 1 && !r->source)
-			continue;
-		if (i == 2) {
-			if (!r->bearer ||
-			    snprintf(line, sizeof line, "Authorization: Bearer %s", r->bearer) >= (int)sizeof line)
-				break;
-			lines[2] = line;
-		}
-		struct curl_slist *more = curl_slist_append(*out, lines[i]);
-		if (!more)
-			return false;
-		*out = more;
+	const char *const lines[] = {
+		"Expect:",
+		!r->source ? NULL
+		: r->json  ? "Content-Type: application/json"
+			   : "Content-Type: application/octet-stream",
+		r->bearer ? base_text_string(&bearer) : NULL,
+	};
+	for (size_t i = 0; good && i < sizeof lines / sizeof *lines; i++) {
+		struct curl_slist *more = lines[i] ? curl_slist_append(*out, lines[i]) : *out;
+		good = more || !lines[i];
+		*out = good ? more : *out;
 	}
-	return true;
+	base_text_free(&bearer);
+	return good;
 }
 
 bm_status storage_http_do(storage_http *http, const storage_http_request *r, storage_http_answer *answer, bm_error *err)

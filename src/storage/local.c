@@ -292,16 +292,26 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* The path of file:///path or file://localhost/path, "%20" turned into a space; RFC 8089. */
-static bm_status url_path(const char *url, const char *where, char *path, bm_error *err)
+bool storage_is_local(const char *url)
 {
-	if (strncmp(where, "localhost/", 10) == 0)
+	return !storage_is_url(url) || strncmp(url, "file://", 7) == 0;
+}
+
+bm_status storage_local_path(const char *url, char **out, bm_error *err)
+{
+	const bool plain = strncmp(url, "file://", 7) != 0;
+	const char *where = plain ? url : url + 7;
+	if (!plain && strncmp(where, "localhost/", 10) == 0)
 		where += 9;
-	if (where[0] != '/')
+	*out = NULL;
+	if (!plain && where[0] != '/')
 		return base_fail(err, BM_ERR_UNSUPPORTED,
 				 "cannot open '%s': files of another computer; write file:///path or just the path",
 				 url);
-	while (*where) {
+	char *path = *out = base_strdup(where, err);
+	if (!path)
+		return BM_ERR_MEMORY;
+	while (!plain && *where) {
 		int high = where[0] == '%' ? hex_digit(where[1]) : -1;
 		int low = high >= 0 ? hex_digit(where[2]) : -1;
 		if (low >= 0 && (high || low)) {
@@ -311,23 +321,23 @@ static bm_status url_path(const char *url, const char *where, char *path, bm_err
 			*path++ = *where++;
 		}
 	}
-	*path = '\0';
+	if (!plain)
+		*path = '\0';
 	return BM_OK;
 }
 
 bm_status storage_local_open(storage *s, const char *where, const storage_options *options, bm_error *err)
 {
-	bm_status status = BM_ERR_MEMORY;
-	char *path = base_strdup(where, err);
+	char *path = NULL;
 	local *place = base_calloc(1, sizeof *place, "a local folder", err);
-	if (!path || !place)
-		goto fail;
+	bm_status status = BM_ERR_MEMORY;
+	(void)where; /* with the rest of the address it says more */
+	if (!place)
+		return BM_ERR_MEMORY;
 	place->root = -1;
-	if (strncmp(s->url, "file://", 7) == 0) {
-		status = url_path(s->url, where, path, err);
-		if (status != BM_OK)
-			goto fail;
-	}
+	status = storage_local_path(s->url, &path, err);
+	if (status != BM_OK)
+		goto fail;
 	if (options->make) {
 		status = base_make_folders(path, err);
 		if (status != BM_OK)

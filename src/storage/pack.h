@@ -20,6 +20,8 @@ bm_status storage_pack_write(storage *from, const storage_pack_file *files, size
 
 /* Whether a name is a pack's (".zip"), and opening one: pack_read.c. */
 bool storage_pack_name(const char *url);
+/* Whether a file's name, not ended by NUL, may stand in a pack: below the root, no "..", no empty part, no backslash of Windows, no NUL. */
+bool storage_pack_good_name(const char *name, size_t length);
 bm_status storage_pack_open(storage *s, const storage_options *options, bool *is_file, bm_error *err);
 
 /* ---- the format, shared by writing and reading ---- */

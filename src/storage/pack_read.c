@@ -230,8 +230,7 @@ static bm_status find_directory(pack *p, const char *url, const uint8_t *tail, s
 	return BM_OK;
 }
 
-/* A name that stays below the root: no "..", no empty part, no backslash of Windows, no NUL. */
-static bool good_name(const char *name, size_t length)
+bool storage_pack_good_name(const char *name, size_t length)
 {
 	if (length == 0 || memchr(name, '\0', length) || memchr(name, '\\', length))
 		return false;
@@ -272,7 +271,7 @@ static bm_status parse_entry(pack *p, const char *url, const uint8_t *at, size_t
 			offset = storage_little_endian(field + 4, 8);
 		i += 4 + length;
 	}
-	if (!good_name(path, name))
+	if (!storage_pack_good_name(path, name))
 		return damaged(url, "a name in it is no path below it", err);
 	if ((storage_little_endian(at + 8, 2) & 1) || storage_little_endian(at + 10, 2) != 0)
 		return base_fail(
@@ -556,7 +555,7 @@ bm_status storage_pack_open(storage *s, const storage_options *options, bool *is
 {
 	storage_options inner_options = *options;
 	char *folder = NULL;
-	const char *slash = strrchr(s->url, '/');
+	char *where = NULL; /* the URL; of a local pack its path, for what is to be looked for there is no URL */
 	pack *p = base_calloc(1, sizeof *p, "a pack", err);
 	bm_status status = BM_ERR_MEMORY;
 	*is_file = false;
@@ -564,14 +563,25 @@ bm_status storage_pack_open(storage *s, const storage_options *options, bool *is
 		return BM_ERR_MEMORY;
 	inner_options.make = inner_options.missing_ok = false;
 	inner_options.as_file = true;
-	folder = base_malloc(strlen(s->url) + 2, 1, "a path", err);
-	p->name = base_strdup(slash ? slash + 1 : s->url, err);
+	if (storage_is_local(s->url)) {
+		status = storage_local_path(s->url, &where, err);
+		if (status != BM_OK)
+			goto done;
+		status = BM_ERR_MEMORY;
+	} else {
+		where = base_strdup(s->url, err);
+	}
+	if (!where)
+		goto done;
+	const char *slash = strrchr(where, '/');
+	folder = base_malloc(strlen(where) + 2, 1, "a path", err);
+	p->name = base_strdup(slash ? slash + 1 : where, err);
 	if (!folder || !p->name)
 		goto done;
 	/* "/x.zip" lies in "/", "x.zip" in "."; "hdfs://host/x.zip" in "hdfs://host/". */
-	memcpy(folder, slash ? s->url : ".", slash ? (size_t)(slash - s->url) + 1 : 2);
+	memcpy(folder, slash ? where : ".", slash ? (size_t)(slash - where) + 1 : 2);
 	if (slash)
-		folder[slash - s->url + 1] = '\0';
+		folder[slash - where + 1] = '\0';
 	status = storage_open_with(folder, &inner_options, &p->inner, err);
 	if (status == BM_OK)
 		status = storage_look(p->inner, p->name, &p->info, err);
@@ -593,5 +603,6 @@ bm_status storage_pack_open(storage *s, const storage_options *options, bool *is
 done:
 	pack_close(p);
 	base_free(folder);
+	base_free(where);
 	return status;
 }

@@ -236,6 +236,10 @@ static bm_status prepare(maker *m, bm_error *err)
 		return BM_ERR_MEMORY;
 	for (size_t i = 0; i < m->count; i++) {
 		m->paths[i] = m->files[i].path;
+		if (!storage_pack_good_name(m->paths[i], strlen(m->paths[i])))
+			return base_fail(err, BM_ERR_DATA,
+					 "'%s' cannot be in a pack under this name: rename it without a backslash",
+					 m->paths[i]);
 		if (m->files[i].size > STORAGE_PACK_FILE_LIMIT || strlen(m->paths[i]) >= ZIP_16)
 			return base_fail(err, BM_ERR_LIMIT,
 					 "'%s' is too large for a pack, which takes files of up to 64 MiB",

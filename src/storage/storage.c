@@ -71,8 +71,9 @@ bm_status storage_open_with(const char *url, const storage_options *options, sto
 		if (!s->webhdfs)
 			goto fail;
 	}
-	size_t length = strlen(s->url);
-	while (length > 1 && s->url[length - 1] == '/' && s->url[length - 2] != ':')
+	/* Slashes at the end go, but not the root's: hdfs://host is the home folder, hdfs://host/ is not. */
+	size_t length = strlen(s->url), least = scheme > 0 ? (size_t)(where - url) + strcspn(where, "/") + 1 : 1;
+	while (length > least && s->url[length - 1] == '/')
 		s->url[--length] = '\0';
 	bool is_file = false;
 	status = BM_OK;

@@ -63,7 +63,11 @@ const char *storage_webhdfs(const storage *s);
 bool storage_remote(const storage *s); /* bytes come over the network */
 /* Whether a failed read tells of the place, a server or a stop, and not of the file: then the file is not to be left out. */
 bool storage_is_outage(const storage *s, bm_status status);
-bool storage_is_url(const char *text); /* "hdfs://..."; false for a path */
+bool storage_is_url(const char *text);	/* "hdfs://..."; false for a path */
+bool storage_is_local(const char *url); /* a path, or "file://..." */
+/* The path that file:///path or file://localhost/path stands for, "%20" turned into a space (RFC 8089); a path as it is. *out is the caller's.
+ * BM_ERR_UNSUPPORTED: another computer's. */
+bm_status storage_local_path(const char *url, char **out, bm_error *err);
 
 /* In all that follows path is below the root, "" for the root itself; never leaves it ("..", absolute: BM_ERR_USAGE). */
 

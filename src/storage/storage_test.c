@@ -94,6 +94,13 @@ static void test_open(void **state)
 	url[strlen(url) - 1] = '\0'; /* without the slash at the end */
 	assert_string_equal(storage_url(s), url);
 	storage_close(s);
+	/* The root of the machine is not cleaned away. */
+	storage_info info;
+	assert_int_equal(storage_open("file:///", &s, &err), BM_OK);
+	assert_string_equal(storage_url(s), "file:///");
+	assert_int_equal(storage_look(s, "tmp", &info, &err), BM_OK);
+	assert_true(info.folder);
+	storage_close(s);
 	snprintf(url, sizeof url, "file://localhost%s", root);
 	assert_int_equal(storage_open(url, &s, &err), BM_OK);
 	storage_close(s);

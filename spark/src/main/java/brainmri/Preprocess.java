@@ -13,6 +13,7 @@ import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -164,8 +165,11 @@ public final class Preprocess {
 		return out.append('"').toString();
 	}
 
-	/** The program holds the other end of our standard input: when it is gone nobody waits for the job. */
-	private static void watch(JavaSparkContext context, AtomicBoolean done) {
+	/**
+	 * The program holds the other end of our standard input: when it is gone nobody waits for the job. There is no context
+	 * yet while the job waits in YARN's queue.
+	 */
+	private static void watch(AtomicReference<JavaSparkContext> context, AtomicBoolean done) {
 		Thread thread = new Thread(() -> {
 			try {
 				while (System.in.read() >= 0) {
@@ -174,8 +178,11 @@ public final class Preprocess {
 				/* as good as its end */
 			}
 			if (!done.get()) {
-				context.sc().cancelAllJobs();
-				context.stop();
+				JavaSparkContext begun = context.get();
+				if (begun != null) {
+					begun.sc().cancelAllJobs();
+					begun.stop();
+				}
 				Runtime.getRuntime().halt(143);
 			}
 		}, "brainmri-watch");
@@ -244,9 +251,11 @@ public final class Preprocess {
 		AtomicBoolean done = new AtomicBoolean();
 		Path job = new Path(settings.job);
 		int code = 0;
+		AtomicReference<JavaSparkContext> begun = new AtomicReference<>();
+		if (settings.watch)
+			watch(begun, done);
 		try (JavaSparkContext context = new JavaSparkContext(new SparkConf())) {
-			if (settings.watch)
-				watch(context, done);
+			begun.set(context);
 			Configuration configuration = context.hadoopConfiguration();
 			FileSystem fs = Task.raw(FileSystem.get(job.toUri(), configuration));
 			try {
