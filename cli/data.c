@@ -41,13 +41,6 @@ static void put_json(data_job *job, const char *key, json_t *value)
 	json_object_set_new(job->json, key, value ? value : json_null());
 }
 
-/* Text that JSON can hold: file names may be anything. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	return json ? json : json_string("(not UTF-8)");
-}
-
 /* ---- what a folder holds, class by class ---- */
 
 typedef struct class_count {
@@ -159,8 +152,8 @@ static bm_status transfer(data_job *job, bool up, bm_error *err)
 	if (status == BM_OK) {
 		show_transfer(job, &t, to_url, up);
 		print(job);
-		put_json(job, "from", text_json(from_url));
-		put_json(job, "to", text_json(to_url));
+		put_json(job, "from", phase_json_text(from_url));
+		put_json(job, "to", phase_json_text(to_url));
 		put_json(job, "files", json_integer((json_int_t)t.files));
 		put_json(job, "sent", json_integer((json_int_t)t.sent));
 		put_json(job, "present", json_integer((json_int_t)t.present));
@@ -209,8 +202,9 @@ static bm_status verify(data_job *job, bm_error *err)
 		for (size_t i = 0; i < c.count; i++) {
 			bool extra = c.different[i].difference == DATA_UNKNOWN;
 			wrong += !extra;
-			json_array_append_new(list, json_pack("{s:o, s:s}", "path", text_json(c.different[i].path),
-							      "what", words[c.different[i].difference]));
+			json_array_append_new(list,
+					      json_pack("{s:o, s:s}", "path", phase_json_text(c.different[i].path),
+							"what", words[c.different[i].difference]));
 			if (i < SHOWN)
 				base_text_add(&job->text, "%s %s: %s\n", extra ? "-" : "✗", c.different[i].path,
 					      words[c.different[i].difference]);
@@ -277,7 +271,7 @@ static bm_status list(data_job *job, bm_error *err)
 			      e->info.group, e->info.folder ? "-" : base_format_bytes((double)e->info.size, bytes),
 			      stamp, e->name, e->info.folder ? "/" : "");
 		json_array_append_new(
-			array, json_pack("{s:o, s:b, s:I, s:I, s:s, s:s, s:i, s:i}", "name", text_json(e->name),
+			array, json_pack("{s:o, s:b, s:I, s:I, s:s, s:s, s:i, s:i}", "name", phase_json_text(e->name),
 					 "folder", (int)e->info.folder, "size", (json_int_t)e->info.size, "modified",
 					 (json_int_t)e->info.modified, "owner", e->info.owner, "group", e->info.group,
 					 "permission", e->info.permission, "replication", e->info.replication));
@@ -285,7 +279,7 @@ static bm_status list(data_job *job, bm_error *err)
 	if (status == BM_OK) {
 		base_text_add(&job->text, "%s files below it, %s\n", base_format_count((long long)summary.files, files),
 			      base_format_bytes((double)summary.bytes, bytes));
-		put_json(job, "url", text_json(url));
+		put_json(job, "url", phase_json_text(url));
 		put_json(job, "entries", json_incref(array));
 		put_json(job, "files", json_integer((json_int_t)summary.files));
 		put_json(job, "bytes", json_integer((json_int_t)summary.bytes));
@@ -351,8 +345,8 @@ static bm_status pack(data_job *job, bm_error *err)
 			      base_format_count((long long)files.count, number), to_url,
 			      base_format_bytes((double)bytes, size), base_format_seconds(took, seconds));
 		base_text_add(&job->text, "✓ Verified: its checksum is equal\n");
-		put_json(job, "from", text_json(from_url));
-		put_json(job, "to", text_json(to_url));
+		put_json(job, "from", phase_json_text(from_url));
+		put_json(job, "to", phase_json_text(to_url));
 		put_json(job, "files", json_integer((json_int_t)files.count));
 		put_json(job, "bytes", json_integer((json_int_t)bytes));
 		put_json(job, "seconds", json_real(took));

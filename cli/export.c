@@ -92,8 +92,8 @@ int cli_export(const cli_arguments *a, cli_terminal *terminal)
 	if (status == BM_OK)
 		status = phase_export(&context, &options, &err);
 	if (status == BM_OK && terminal->json) {
-		json_t *json =
-			json_pack("{s:s, s:s?, s:O}", "command", "export", "run", folder, "result", context.json);
+		json_t *json = json_pack("{s:s, s:o?, s:O}", "command", "export", "run",
+					 folder ? phase_json_text(folder) : NULL, "result", context.json);
 		cli_print_json(terminal, json);
 		json_decref(json);
 	}

@@ -33,6 +33,19 @@ static bool computes(const cli_command *command)
 	       command->function == cli_crossval || command->function == cli_search;
 }
 
+/* Every command takes these, and some have no use for them. */
+static bm_status check_common(const cli_arguments *a, bm_error *err)
+{
+	long long seed;
+	int threads;
+	bm_status status = BM_OK;
+	if (a->values[CLI_SEED])
+		status = cli_parse_integer("seed", a->values[CLI_SEED], 0, INT64_MAX, &seed, err);
+	if (status == BM_OK && a->values[CLI_THREADS])
+		status = cli_parse_threads(a->values[CLI_THREADS], &threads, err);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	cli_arguments arguments;
@@ -51,6 +64,8 @@ int main(int argc, char **argv)
 	} else if (!arguments.command) {
 		base_fail(&err, BM_ERR_USAGE,
 			  "which command? 'brainmri run DATA --out runs/first' does everything; see 'brainmri --help'");
+		code = cli_terminal_error(&terminal, &err);
+	} else if (check_common(&arguments, &err) != BM_OK) {
 		code = cli_terminal_error(&terminal, &err);
 	} else {
 		if (computes(arguments.command))

@@ -210,7 +210,7 @@ static void options_reach_the_plan(void **state)
 static void each_split_has_its_name(void **state)
 {
 	(void)state;
-	static const char *const names[DATA_SPLIT_COUNT] = {"default", "guide", "final"};
+	static const char *const names[DATA_SPLIT_COUNT] = {"default", "guide", "final", "refit"};
 	for (int i = 0; i < DATA_SPLIT_COUNT; i++) {
 		bm_error err = {0};
 		run_config c;
@@ -257,6 +257,72 @@ static void wrong_values_are_refused(void **state)
 	run_config_free(&c);
 }
 
+static run_config applied(const char *const *argv)
+{
+	bm_error err = {0};
+	run_config c;
+	if (apply(&c, &err, argv) != BM_OK)
+		fail_msg("%s", err.message);
+	return c;
+}
+
+static void titles_follow_the_network(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config c = applied((const char *[]){"brainmri", "run", "d", "--model", "compact", NULL});
+	cli_arguments a;
+	assert_string_equal(c.plan.stages[2].title, "All layers at 160 x 160");
+	assert_int_equal(PARSE(&a, &err, "run", "d", "--image-size", "64"), BM_OK);
+	assert_int_equal(cli_apply(&a, true, &c, &err), BM_OK);
+	for (int i = 0; i < c.plan.count; i++) {
+		char title[96];
+		snprintf(title, sizeof title, "All layers at %d x %d", c.plan.stages[i].image_size,
+			 c.plan.stages[i].image_size);
+		assert_string_equal(c.plan.stages[i].title, title);
+	}
+	assert_int_equal(c.plan.stages[c.plan.count - 1].image_size, 64);
+	cli_arguments_free(&a);
+	run_config_free(&c);
+	c = applied((const char *[]){"brainmri", "run", "d", "--model", "compact", "--plan", "two-stage", NULL});
+	assert_string_equal(c.plan.stages[0].title, "Training with frozen base");
+	run_config_free(&c);
+	c = applied((const char *[]){"brainmri", "run", "d", NULL});
+	assert_string_equal(c.plan.stages[0].title, "Training with frozen ResNet-50 base");
+	run_config_free(&c);
+}
+
+static void without_augmentation_nothing_is_mixed(void **state)
+{
+	(void)state;
+	run_config c = applied((const char *[]){"brainmri", "run", "d", "--model", "compact", "--no-augment", NULL});
+	for (int i = 0; i < c.plan.count; i++)
+		assert_true(c.plan.stages[i].mixup == 0 && !c.plan.stages[i].augmentation.flip);
+	run_config_free(&c);
+}
+
+static void what_would_do_nothing_is_refused(void **state)
+{
+	(void)state;
+	static const char *const idle[][4] = {{"--dropout", "0.2", "--head", "linear"},
+					      {"--dropout", "0.2", "--model", "compact"},
+					      {"--last-layers", "9", "--plan", "scratch"}};
+	bm_error err = {0};
+	run_config c;
+	for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
+		const char *const *o = idle[i];
+		assert_int_equal(
+			apply(&c, &err, (const char *[]){"brainmri", "run", "d", o[0], o[1], o[2], o[3], NULL}),
+			BM_ERR_USAGE);
+		assert_non_null(strstr(err.message, o[0]));
+		run_config_free(&c);
+	}
+	assert_int_equal(apply(&c, &err, (const char *[]){"brainmri", "run", "-o", "/no/run", "--resume", NULL}),
+			 BM_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "no run in '/no/run'"));
+	run_config_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +334,9 @@ int main(void)
 		cmocka_unit_test(times_have_units),
 		cmocka_unit_test(options_reach_the_plan),
 		cmocka_unit_test(each_split_has_its_name),
+		cmocka_unit_test(titles_follow_the_network),
+		cmocka_unit_test(without_augmentation_nothing_is_mixed),
+		cmocka_unit_test(what_would_do_nothing_is_refused),
 		cmocka_unit_test(wrong_values_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

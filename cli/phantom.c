@@ -62,20 +62,31 @@ static bm_status coloured(image *img, bm_error *err)
 	return BM_OK;
 }
 
-static bm_status write_image(const phantom_job *job, int label, long long index, const image *img, bool png,
-			     bm_error *err)
+static bool is_png(long long index)
+{
+	return index % 16 == 9;
+}
+
+static bm_status add_path(const phantom_job *job, int label, long long index, base_text *path, bm_error *err)
+{
+	base_text_clear(path);
+	base_text_add(path, "%s/%s/phantom_%06lld.%s", job->out, image_phantom_class_names[label], index,
+		      is_png(index) ? "png" : "jpg");
+	return path->failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path") : BM_OK;
+}
+
+static bm_status write_image(const phantom_job *job, int label, long long index, const image *img, bm_error *err)
 {
 	base_text path = {0};
 	uint8_t *bytes = NULL;
 	size_t size = 0;
-	bm_status status =
-		png ? image_encode_png(img, &bytes, &size, err) : image_encode_jpeg(img, 90, &bytes, &size, err);
+	bm_status status = is_png(index) ? image_encode_png(img, &bytes, &size, err)
+					 : image_encode_jpeg(img, 90, &bytes, &size, err);
 	if (status != BM_OK)
 		return status;
-	base_text_add(&path, "%s/%s/phantom_%06lld.%s", job->out, image_phantom_class_names[label], index,
-		      png ? "png" : "jpg");
-	status = path.failed ? base_fail(err, BM_ERR_MEMORY, "no memory for a path")
-			     : base_file_write(path.data, bytes, size, err);
+	status = add_path(job, label, index, &path, err);
+	if (status == BM_OK)
+		status = base_file_write(path.data, bytes, size, err);
 	base_free(bytes);
 	base_text_free(&path);
 	return status;
@@ -100,7 +111,7 @@ static bm_status make_one(void *arg, int worker, size_t i, bm_error *err)
 	if (status == BM_OK && index % 5 < 3)
 		status = coloured(&img, err);
 	if (status == BM_OK)
-		status = write_image(job, label, index, &img, index % 16 == 9, err);
+		status = write_image(job, label, index, &img, err);
 	image_free(&img);
 	long long done = atomic_fetch_add(&job->done, 1) + 1;
 	if (status == BM_OK && worker == 0)
@@ -109,6 +120,21 @@ static bm_status make_one(void *arg, int worker, size_t i, bm_error *err)
 								     .done = done,
 								     .total = job->count * IMAGE_PHANTOM_CLASSES,
 								     .seconds = base_now() - job->begun});
+	return status;
+}
+
+/* Whether every phantom is there: some may have been deleted since. */
+static bm_status look_for_all(const phantom_job *job, bool *there, bm_error *err)
+{
+	base_text path = {0};
+	bm_status status = BM_OK;
+	*there = true;
+	for (int k = 0; k < IMAGE_PHANTOM_CLASSES; k++)
+		for (long long i = 0; i < job->count && *there && status == BM_OK; i++) {
+			status = add_path(job, k, i, &path, err);
+			*there = status == BM_OK && base_is_file(path.data);
+		}
+	base_text_free(&path);
 	return status;
 }
 
@@ -144,7 +170,8 @@ static bm_status check_folder(const phantom_job *job, const char *marker, bool *
 			err, BM_ERR_USAGE,
 			"'%s' holds phantoms of another count, size or seed; choose another folder or remove it",
 			job->out);
-	*there = status == BM_OK && whole;
+	if (status == BM_OK && whole)
+		status = look_for_all(job, there, err);
 done:
 	json_decref(json);
 	storage_list_free(&list);
@@ -215,10 +242,10 @@ int cli_phantom(const cli_arguments *a, cli_terminal *terminal)
 	long long images = job.count * IMAGE_PHANTOM_CLASSES;
 	double took = base_now() - job.begun;
 	if (terminal->json) {
-		json_t *json =
-			json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:b, s:f}", "command", "phantom", "folder", job.out,
-				  "images", (json_int_t)images, "per_class", (json_int_t)job.count, "size", job.size,
-				  "seed", (json_int_t)job.seed, "reused", (int)there, "seconds", took);
+		json_t *json = json_pack("{s:s, s:o, s:I, s:I, s:i, s:I, s:b, s:f}", "command", "phantom", "folder",
+					 phase_json_text(job.out), "images", (json_int_t)images, "per_class",
+					 (json_int_t)job.count, "size", job.size, "seed", (json_int_t)job.seed,
+					 "reused", (int)there, "seconds", took);
 		cli_print_json(terminal, json);
 		json_decref(json);
 	} else if (there) {

@@ -89,10 +89,10 @@ static void keep(const prediction *p, const char *path)
 	json_t *all = json_object();
 	for (int k = 0; k < p->classes; k++)
 		json_object_set_new(all, bm_model_class_name(p->model, k), json_real((double)p->probabilities[k]));
-	json_t *one =
-		json_pack("{s:s, s:s, s:s?, s:f, s:f, s:o}", "path", path, "verdict", verdicts[p->result.verdict],
-			  "class", p->result.verdict == BM_ANSWERED ? answer(p) : NULL, "confidence",
-			  (double)p->result.confidence, "threshold", (double)p->result.threshold, "probabilities", all);
+	json_t *one = json_pack(
+		"{s:o, s:s, s:s?, s:f, s:f, s:o}", "path", phase_json_text(path), "verdict",
+		verdicts[p->result.verdict], "class", p->result.verdict == BM_ANSWERED ? answer(p) : NULL, "confidence",
+		(double)p->result.confidence, "threshold", (double)p->result.threshold, "probabilities", all);
 	if (p->result.unlikeness >= 0)
 		json_object_set_new(one, "unlikeness", json_real((double)p->result.unlikeness));
 	if (p->result.verdict != BM_ANSWERED)
@@ -106,7 +106,8 @@ static void classify(prediction *p, const char *path)
 	p->result.size = sizeof p->result;
 	if (bm_model_judge_file(p->model, path, &p->result, p->probabilities, &err) != BM_OK) {
 		cli_terminal_error(p->terminal, &err);
-		json_array_append_new(p->images, json_pack("{s:s, s:s}", "path", path, "error", err.message));
+		json_array_append_new(p->images,
+				      json_pack("{s:o, s:s}", "path", phase_json_text(path), "error", err.message));
 		p->failed++;
 		return;
 	}
@@ -123,9 +124,9 @@ static void print_json(const prediction *p, const char *path)
 	json_t *classes = json_array();
 	for (int k = 0; k < p->classes; k++)
 		json_array_append_new(classes, json_string(bm_model_class_name(p->model, k)));
-	json_t *json = json_pack("{s:s, s:s, s:o, s:O, s:i, s:i, s:i}", "command", "predict", "model", path, "classes",
-				 classes, "images", p->images, "failed", p->failed, "not_sure", p->unsure, "refused",
-				 p->refused);
+	json_t *json = json_pack("{s:s, s:o, s:o, s:O, s:i, s:i, s:i}", "command", "predict", "model",
+				 phase_json_text(path), "classes", classes, "images", p->images, "failed", p->failed,
+				 "not_sure", p->unsure, "refused", p->refused);
 	cli_print_json(p->terminal, json);
 	json_decref(json);
 }

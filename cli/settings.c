@@ -80,7 +80,7 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 	if (a->values[CLI_SAVE_OPTIMIZER])
 		config->save_optimizer = true;
 	if (a->values[CLI_SPLIT] && !run_config_split_parse(a->values[CLI_SPLIT], &config->split))
-		return base_fail(err, BM_ERR_USAGE, "--split takes default, guide or final, not '%s'",
+		return base_fail(err, BM_ERR_USAGE, "--split takes default, guide, final or refit, not '%s'",
 				 a->values[CLI_SPLIT]);
 	if (a->values[CLI_HEAD] && !run_config_head_parse(a->values[CLI_HEAD], &config->head))
 		return base_fail(err, BM_ERR_USAGE, "--head takes guide, dense512 or linear, not '%s'",
@@ -168,6 +168,21 @@ static bm_status apply_model(const cli_arguments *a, run_config *config, bm_erro
 			       !a->values[CLI_IMAGE_SIZE] && !config->weights, err);
 }
 
+/* What a plan's own titles say of the network, when the settings make it another. */
+static void fit_titles(run_config *config)
+{
+	for (int i = 0; i < config->plan.count; i++) {
+		train_stage *stage = &config->plan.stages[i];
+		int first, second, end = 0;
+		if (sscanf(stage->title, "All layers at %d x %d%n", &first, &second, &end) == 2 && !stage->title[end])
+			snprintf(stage->title, sizeof stage->title, "All layers at %d x %d", stage->image_size,
+				 stage->image_size);
+		if (config->variant == MODEL_COMPACT &&
+		    strcmp(stage->title, "Training with frozen ResNet-50 base") == 0)
+			strcpy(stage->title, "Training with frozen base");
+	}
+}
+
 static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
 {
 	bm_status status = apply_model(a, config, err);
@@ -192,6 +207,7 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 	int wanted = config->image_size;
 	config->image_size = size;
 	run_config_resize(config, wanted);
+	fit_titles(config);
 	return BM_OK;
 }
 
@@ -276,11 +292,36 @@ static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *p
 		}
 		if (precision)
 			stage->bf16 = bf16;
-		if (a->values[CLI_NO_AUGMENT])
+		if (a->values[CLI_NO_AUGMENT]) {
 			stage->augmentation = (data_augmentation){0};
+			stage->mixup = 0;
+		}
 	}
 	if (a->values[CLI_NO_CLASS_WEIGHTS])
 		plan->class_weights = false;
+	return BM_OK;
+}
+
+/* What is asked for here and would do nothing; a file may hold it. */
+static bm_status check_idle(const cli_arguments *a, const run_config *config, bm_error *err)
+{
+	bool last = false;
+	if (a->values[CLI_RESUME] && !config->data && config->out && !cli_is_run(config->out))
+		return base_fail(err, BM_ERR_NOT_FOUND,
+				 "--resume: there is no run in '%s' to go on with (it has no config.json); begin one "
+				 "with 'brainmri %s DATA --out %s'",
+				 config->out, a->command->name, config->out);
+	if (a->values[CLI_DROPOUT] && config->head == MODEL_HEAD_LINEAR)
+		return base_fail(err, BM_ERR_USAGE,
+				 "--dropout does nothing: the head 'linear' has no dropout; leave it away, or name "
+				 "--head guide or dense512");
+	for (int i = 0; i < config->plan.count; i++)
+		last |= config->plan.stages[i].part == MODEL_LAST_LAYERS;
+	if (a->values[CLI_LAST_LAYERS] && !last)
+		return base_fail(err, BM_ERR_USAGE,
+				 "--last-layers does nothing: the plan '%s' trains all layers; leave it away, or name "
+				 "--plan two-stage",
+				 config->plan.name);
 	return BM_OK;
 }
 
@@ -289,6 +330,10 @@ bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, b
 	bm_status status = apply_general(a, config, err);
 	if (status == BM_OK)
 		status = apply_network(a, own_plan, config, err);
+	if (status == BM_OK && (!own_plan || a->values[CLI_PLAN] || a->values[CLI_NETWORK]))
+		fit_titles(config);
+	if (status == BM_OK)
+		status = check_idle(a, config, err);
 	if (status == BM_OK)
 		status = apply_plan(a, own_plan, &config->plan, err);
 	if (status == BM_OK)

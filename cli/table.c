@@ -151,7 +151,7 @@ const cli_option cli_options[] = {
 	 "of the split alone, for runs of several seeds on one split (that of --seed)",
 	 RUN | EXPLORE | PREPROCESS | TRIES},
 	{CLI_TRAIN_SHARE, "train-share", 0, "X",
-	 "train on this share of the training images, above 0 and up to 1, in whole near-copy groups, to see what more "
+	 "train on this share of the training images, 0.01 to 1, in whole near-copy groups, to see what more "
 	 "images bring (1)",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_PACK, "pack", 0, "FOLDER", "keep the preprocessed images there, to share them among runs (RUN/pack)",
@@ -209,7 +209,8 @@ const cli_option cli_options[] = {
 	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LAST_LAYERS, "last-layers", 0, "N", "layers of the base that stage 2 of the two-stage plan trains (30)",
 	 RUN | EXPLORE | TRAIN | TRIES},
-	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are", RUN | EXPLORE | TRAIN | TRIES},
+	{CLI_NO_AUGMENT, "no-augment", 0, NULL, "train on the images as they are, unchanged and unmixed",
+	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_NO_CLASS_WEIGHTS, "no-class-weights", 0, NULL, "do not balance the classes",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_SAVE_OPTIMIZER, "save-optimizer", 0, NULL,

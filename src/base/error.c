@@ -51,9 +51,9 @@ static size_t character(const unsigned char *text)
 }
 
 /* A message is one line of UTF-8: file names may hold anything else, and what was cut may end within a character. */
-static void tidy(char *message)
+void base_tidy(char *text)
 {
-	for (unsigned char *p = (unsigned char *)message; *p;) {
+	for (unsigned char *p = (unsigned char *)text; *p;) {
 		const size_t length = character(p);
 		if (length == 0)
 			*p = '?';
@@ -73,7 +73,7 @@ bm_status base_fail(bm_error *err, bm_status status, const char *format, ...)
 		if (vsnprintf(message, sizeof message, format, args) < 0)
 			message[0] = '\0';
 		va_end(args);
-		tidy(message);
+		base_tidy(message);
 		memcpy(err->message, message, sizeof message);
 		err->status = status;
 	}
@@ -98,7 +98,7 @@ bm_status base_prefix(bm_error *err, bm_status status, const char *format, ...)
 			old = room;
 		memcpy(message + length, err->message, old);
 		message[(size_t)length + old] = '\0';
-		tidy(message);
+		base_tidy(message);
 		memcpy(err->message, message, strlen(message) + 1);
 		err->status = status;
 	}

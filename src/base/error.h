@@ -13,4 +13,7 @@ bm_status base_fail(bm_error *err, bm_status status, const char *format, ...)
 bm_status base_prefix(bm_error *err, bm_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4), cold));
 
+/* In place: bytes that are no UTF-8 become '?', control characters blanks. Every message is so already. */
+void base_tidy(char *text);
+
 #endif

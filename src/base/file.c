@@ -115,11 +115,7 @@ bm_status base_file_write(const char *path, const void *bytes, size_t size, bm_e
 	bm_status status = base_writer_open(&writer, path, err);
 	if (status != BM_OK)
 		return status;
-	if (size > 0 && fwrite(bytes, 1, size, writer.file) != size) {
-		status = fail_with(err, "write", path, errno);
-		base_writer_abort(&writer);
-		return status;
-	}
+	base_writer_write(&writer, bytes, size);
 	return base_writer_commit(&writer, err);
 }
 
@@ -228,13 +224,22 @@ static int flush_folder(const char *path)
 	return number;
 }
 
+void base_writer_write(base_writer *writer, const void *bytes, size_t size)
+{
+	if (size == 0 || writer->failed)
+		return;
+	errno = 0;
+	if (fwrite(bytes, 1, size, writer->file) != size)
+		writer->failed = errno ? errno : EIO;
+}
+
 bm_status base_writer_commit(base_writer *writer, bm_error *err)
 {
-	int number = 0;
+	int number = writer->failed;
 	if (!writer->file)
 		return base_fail(err, BM_ERR_INTERNAL, "a file is committed that is not open; please report this");
 	errno = 0;
-	if (fflush(writer->file) != 0 || ferror(writer->file))
+	if (number == 0 && (fflush(writer->file) != 0 || ferror(writer->file)))
 		number = errno ? errno : EIO;
 	/* The lock has to outlive the rename: whoever gets it may empty the file. */
 	int lock = fcntl(fileno(writer->file), F_DUPFD_CLOEXEC, 0);

@@ -21,8 +21,11 @@ typedef struct base_writer {
 	FILE *file;
 	char *path;	 /* the final name */
 	char *temporary; /* where the bytes go until the commit */
+	int failed;	 /* errno of the first base_writer_write that failed */
 } base_writer;
 bm_status base_writer_open(base_writer *writer, const char *path, bm_error *err);
+/* What fails is told by the commit, and by its reason, which is lost with a plain fwrite. */
+void base_writer_write(base_writer *writer, const void *bytes, size_t size);
 bm_status base_writer_commit(base_writer *writer, bm_error *err); /* also checks ferror; closes in any case */
 void base_writer_abort(base_writer *writer);			  /* safe after a commit and on a zeroed writer */
 

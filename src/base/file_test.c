@@ -159,6 +159,16 @@ static void a_failed_write_leaves_nothing(void **state)
 	assert_int_equal(base_writer_commit(&writer, &err), BM_ERR_IO);
 	assert_non_null(strstr(err.message, "space"));
 	assert_int_equal(entries(), 1);
+	/* So much that it fails at once, and what comes behind it does not. */
+	static const char much[1 << 20];
+	assert_int_equal(base_writer_open(&writer, "a", NULL), BM_OK);
+	assert_non_null(freopen("/dev/full", "wb", writer.file));
+	base_writer_write(&writer, much, sizeof much);
+	assert_non_null(freopen("/dev/null", "wb", writer.file));
+	base_writer_write(&writer, much, 1);
+	assert_int_equal(base_writer_commit(&writer, &err), BM_ERR_IO);
+	assert_non_null(strstr(err.message, "free some space"));
+	assert_int_equal(entries(), 1);
 }
 
 static void folders_are_made(void **state)

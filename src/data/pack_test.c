@@ -1,5 +1,7 @@
 #include "data/pack.h"
 
+#include <glob.h>
+
 #include "data/test_fixture.h"
 
 enum { SIDE = 64, COUNT = 6, CLASSES = 2 };
@@ -129,6 +131,27 @@ static void an_old_pack_is_replaced_a_foreign_folder_is_not(void **state)
 	assert_int_equal(data_pack_writer_open(fixture_path("p"), 1, 1, &writer, &err), BM_ERR_USAGE);
 }
 
+static void a_link_to_a_folder_is_followed(void **state)
+{
+	data_pack pack;
+	data_pack_writer *writer = NULL;
+	bm_error err = {0};
+	char link[256];
+	(void)state;
+	strcpy(link, fixture_path("link"));
+	assert_int_equal(symlink("pack", link), 0);
+	assert_int_equal(data_pack_writer_open(link, COUNT, SIDE, &writer, &err), BM_ERR_IO);
+	assert_non_null(strstr(err.message, "leads nowhere"));
+	assert_ok(base_make_folders(fixture_path("pack"), &oops));
+	for (int i = 1; i <= 2; i++) { /* into an empty folder, and in a pack's place */
+		fixture_pack("link/", COUNT * i, CLASSES, SIDE, &pack);
+		assert_int_equal(pack.count, COUNT * i);
+		data_pack_close(&pack);
+	}
+	assert_int_equal(unlink(link), 0); /* it still is one */
+	nothing_beside("pack");
+}
+
 static void what_a_killed_process_left_goes_away(void **state)
 {
 	(void)state;
@@ -138,6 +161,27 @@ static void what_a_killed_process_left_goes_away(void **state)
 	fixture_pack("pack", COUNT, CLASSES, SIDE, NULL);
 	assert_false(base_is_folder(fixture_path("pack.99999999-0.part")));
 	assert_true(base_is_folder(fixture_path("pack.1x-0.part")));
+}
+
+/* The name of one that is written on another computer, or in another container, says nothing of this computer's processes. */
+static void what_another_computer_writes_stays(void **state)
+{
+	data_pack_writer *writer = NULL;
+	char name[256], pattern[256];
+	glob_t found;
+	(void)state;
+	assert_ok(data_pack_writer_open(fixture_path("pack"), COUNT, SIDE, &writer, &oops));
+	strcpy(pattern, fixture_path("pack.*.part"));
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	strcpy(name, fixture_path("pack.99999999-0.part"));
+	assert_int_equal(rename(found.gl_pathv[0], name), 0);
+	fixture_pack("pack", COUNT, CLASSES, SIDE, NULL);
+	assert_true(base_is_folder(name));
+	assert_int_equal(rename(name, found.gl_pathv[0]), 0);
+	data_pack_writer_abort(writer);
+	globfree(&found);
+	nothing_beside("pack");
 }
 
 /* Replaces the first `from` in a part of the pack by `to`, of the same length or not. Returns the part as it was
@@ -330,6 +374,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_old_pack_is_replaced_a_foreign_folder_is_not, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(what_a_killed_process_left_goes_away, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(what_another_computer_writes_stays, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_link_to_a_folder_is_followed, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(damaged_packs_end_in_an_error, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(cut_packs_end_in_an_error, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_lost_pixel_is_noticed, fixture_setup, fixture_teardown),

@@ -2,10 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ struct data_pack_writer {
 	char *temporary; /* the folder that becomes it; NULL when it is not there */
 	size_t count;
 	int side;
-	int fd; /* images.npy; -1: closed */
+	int fd; /* images.npy, locked while it is written; -1: closed */
 	uint8_t *map;
 	size_t map_size;
 	bool *dropped; /* [count] */
@@ -45,7 +46,32 @@ static void remove_pack(const char *folder)
 	rmdir(folder);
 }
 
-/* Removes what killed processes have left beside the pack: folders "NAME.PID-N.part" whose process is gone. */
+/* Locks the images of a pack that is being made: its process may run on another computer, where an id says nothing.
+ * On a file system without locks none is had. */
+static bool lock_images(int fd, int how)
+{
+	int result;
+	do {
+		result = flock(fd, how);
+	} while (result != 0 && errno == EINTR);
+	return result == 0;
+}
+
+/* Removes a folder that nobody writes into any more. */
+static void remove_left_over(const char *folder)
+{
+	struct stat status;
+	char *path = base_path_join(folder, DATA_PACK_IMAGES, NULL);
+	int fd = path ? open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
+	/* Empty: it was made just now and is about to be locked. */
+	if (fd >= 0 && lock_images(fd, LOCK_EX | LOCK_NB) && fstat(fd, &status) == 0 && status.st_size > 0)
+		remove_pack(folder);
+	if (fd >= 0)
+		close(fd);
+	base_free(path);
+}
+
+/* Removes what killed processes have left beside the pack: folders "NAME.PID-N.part". */
 static void remove_leftovers(const char *parent, const char *name)
 {
 	DIR *folder = opendir(parent);
@@ -62,11 +88,11 @@ static void remove_leftovers(const char *parent, const char *name)
 		if (pid <= 1 || *end != '-')
 			continue;
 		strtol(end + 1, &end, 10);
-		if (strcmp(end, ".part") != 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+		if (strcmp(end, ".part") != 0)
 			continue;
 		char *path = base_path_join(parent, entry->d_name, NULL);
 		if (path)
-			remove_pack(path);
+			remove_left_over(path);
 		base_free(path);
 	}
 	closedir(folder);
@@ -167,6 +193,7 @@ static bm_status map_images(data_pack_writer *w, bm_error *err)
 		status = fail_write(err, w->folder, errno);
 		goto end;
 	}
+	lock_images(w->fd, LOCK_EX); /* before it has any size: see remove_left_over() */
 	/* Takes the space now: writing to a mapped hole of a full disk would be SIGBUS. */
 	int number = posix_fallocate(w->fd, 0, (off_t)w->map_size);
 	if (number != 0) {
@@ -183,6 +210,23 @@ static bm_status map_images(data_pack_writer *w, bm_error *err)
 end:
 	base_free(path);
 	return status;
+}
+
+/* Where a link leads to: a folder cannot be renamed to a link's name. */
+static bm_status follow_link(data_pack_writer *w, bm_error *err)
+{
+	struct stat status;
+	char real[PATH_MAX];
+	if (lstat(w->folder, &status) != 0 || !S_ISLNK(status.st_mode))
+		return BM_OK;
+	if (!realpath(w->folder, real))
+		return base_fail(err, BM_ERR_IO,
+				 "cannot write the pack '%s': it is a link that leads nowhere (%s); make the folder it "
+				 "names, or choose another name",
+				 w->folder, strerror(errno));
+	base_free(w->folder);
+	w->folder = base_strdup(real, err);
+	return w->folder ? BM_OK : BM_ERR_MEMORY;
 }
 
 bm_status data_pack_writer_open(const char *folder, size_t count, int side, data_pack_writer **out, bm_error *err)
@@ -213,7 +257,9 @@ bm_status data_pack_writer_open(const char *folder, size_t count, int side, data
 	w->dropped = base_calloc(count, sizeof *w->dropped, "a pack", err);
 	if (!w->dropped)
 		goto failed;
-	status = check_target(w->folder, err);
+	status = follow_link(w, err);
+	if (status == BM_OK)
+		status = check_target(w->folder, err);
 	if (status == BM_OK)
 		status = make_temporary(w, err);
 	if (status == BM_OK)

@@ -233,20 +233,26 @@ static bm_status make_staging(job *j, bm_error *err)
 	return j->staging ? storage_make_folders(j->to, j->staging, err) : BM_ERR_MEMORY;
 }
 
-/* Whether the process that made a staging folder is surely gone: of this computer by its id, of others by its age. */
+/* Whether the process that made a staging folder is surely gone: of this computer by its id, of others by its age.
+ * A container may have this one's name and processes of its own: what was written to of late stays in any case. */
 static bool left_over(const storage_entry *entry)
 {
+	static const int64_t hour = (int64_t)3600 * 1000;
 	char host[64] = "";
 	struct timespec now;
 	const char *rest = entry->name + strlen(STAGING);
+	/* From the right: a name of a computer may hold dashes. */
+	const char *random = strrchr(rest, '-'), *pid = random ? memrchr(rest, '-', (size_t)(random - rest)) : NULL;
 	gethostname(host, sizeof host - 1);
 	clock_gettime(CLOCK_REALTIME, &now);
-	size_t length = strlen(host);
-	if (strncmp(rest, host, length) == 0 && rest[length] == '-') {
-		long pid = strtol(rest + length + 1, NULL, 10);
-		return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	int64_t age = (int64_t)now.tv_sec * 1000 - entry->info.modified;
+	if (age <= hour)
+		return false;
+	if (pid && (size_t)(pid - rest) == strlen(host) && strncmp(rest, host, strlen(host)) == 0) {
+		long number = strtol(pid + 1, NULL, 10);
+		return number > 0 && kill((pid_t)number, 0) != 0 && errno == ESRCH;
 	}
-	return (int64_t)now.tv_sec * 1000 - entry->info.modified > (int64_t)2 * 24 * 3600 * 1000;
+	return age > 48 * hour;
 }
 
 static bm_status remove_left_over(job *j, bm_error *err)

@@ -2,6 +2,10 @@
 #include "data/transfer.h"
 #include "data/test_fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
 static void put_file(const char *name, const char *text)
 {
 	char *path = base_path_join(fixture_root, name, NULL), *slash;
@@ -168,7 +172,18 @@ static void test_cancelled(void **state)
 	storage_close(to);
 }
 
-/* What a process that is gone left is removed; what belongs to a running one stays. */
+/* A staging folder with half a file, last written to so many hours ago. */
+static void put_staging(const char *name, int hours)
+{
+	char path[320];
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - hours * 3600L}};
+	snprintf(path, sizeof path, "busy/.brainmri-put-%s/0", name);
+	put_file(path, "half");
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(utimensat(AT_FDCWD, fixture_path(path), times, 0), 0);
+}
+
+/* What a process that is gone left is removed; what may belong to a running one stays. */
 static void test_left_over(void **state)
 {
 	(void)state;
@@ -176,16 +191,21 @@ static void test_left_over(void **state)
 	gethostname(host, sizeof host - 1);
 	put_file("some/a/1", "one");
 	put_file("some/b/2", "two");
-	snprintf(name, sizeof name, "busy/.brainmri-put-%s-999999999-1/0", host);
-	put_file(name, "half");
-	snprintf(name, sizeof name, "busy/.brainmri-put-%s-%ld-2/0", host, (long)getpid());
-	put_file(name, "half");
-	put_file("busy/.brainmri-put-another.host-17-3/0", "half"); /* perhaps it still runs there */
+	snprintf(name, sizeof name, "%s-999999999-1", host);
+	put_staging(name, 2);
+	snprintf(name, sizeof name, "%s-999999998-1", host); /* of a container with the same name */
+	put_staging(name, 0);
+	snprintf(name, sizeof name, "%s-%ld-2", host, (long)getpid());
+	put_staging(name, 2);
+	snprintf(name, sizeof name, "%s-999999999-17-3", host); /* that computer's name ends in -999999999 */
+	put_staging(name, 2);
+	put_staging("another.host-17-3", 2); /* perhaps it still runs there */
+	put_staging("another.host-17-4", 49);
 	storage *from = place("some"), *to = place("busy");
 	data_transfer_options options = {0};
 	data_transfer_stats stats;
 	assert_ok(data_transfer(from, to, &options, NULL, &stats, &oops));
-	assert_int_equal(count_all(to, ""), 4);
+	assert_int_equal(count_all(to, ""), 6);
 	data_files files;
 	assert_ok(data_files_list(to, NULL, &files, &oops));
 	assert_int_equal(files.count, 2); /* nothing half-written is ever listed */

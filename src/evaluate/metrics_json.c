@@ -280,6 +280,8 @@ static void read_all(reader *r, json_t *json, evaluate_metrics *m)
 	bool none = json_is_null(pair);
 	m->confused_a = none ? -1 : find_class(r, classes, json_array_get(pair, 0), "most_confused");
 	m->confused_b = none ? -1 : find_class(r, classes, json_array_get(pair, 1), "most_confused");
+	if (!none && (m->confused_a < 0 || m->confused_b < 0)) /* [null, ...]: no pair */
+		fail(r, "most_confused");
 	m->best_class = find_class(r, classes, json_object_get(json, "best_distinguished"), "best_distinguished");
 
 	const json_t *reliability = json_object_get(json, "reliability");

@@ -317,6 +317,19 @@ static void damaged_files(void **state)
 		assert_int_equal(back.count, 0);
 		from = next;
 	}
+	/* One class and none in the place of a pair: no index of -1 may come out. */
+	char *pair = strstr((char *)text, "\"most_confused\": [");
+	assert_non_null(pair);
+	char *first = strchr(pair, '['), *second = strchr(pair, ',');
+	assert_true(first && second && second - first > 5);
+	char kept[64] = "";
+	memcpy(kept, first, (size_t)(second - first));
+	memset(first + 1, ' ', (size_t)(second - first - 1));
+	memcpy(first + 1, "null", 4);
+	assert_int_equal(base_file_write(path, text, size, &err), BM_OK);
+	assert_int_equal(evaluate_metrics_read(path, &back, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "most_confused"));
+	memcpy(first, kept, (size_t)(second - first));
 	/* A matrix that does not add up to the count. */
 	char *cell = strstr((char *)text, "[8,");
 	assert_non_null(cell);

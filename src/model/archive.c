@@ -59,12 +59,8 @@ static bm_status copy_out(zip_source_t *made, const char *path, bm_error *err)
 		status = fail_writing(err, path, zip_source_error(made));
 		goto cleanup;
 	}
-	while ((got = zip_source_read(made, piece, PIECE)) > 0) {
-		if (fwrite(piece, 1, (size_t)got, writer.file) != (size_t)got) {
-			got = 0; /* base_writer_commit finds and names the error */
-			break;
-		}
-	}
+	while ((got = zip_source_read(made, piece, PIECE)) > 0)
+		base_writer_write(&writer, piece, (size_t)got);
 	if (got < 0)
 		status = fail_writing(err, path, zip_source_error(made));
 	zip_source_close(made);

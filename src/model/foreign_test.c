@@ -4,10 +4,13 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <hdf5.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -383,6 +386,66 @@ static void a_bomb_is_not_unpacked(void **state)
 	free(zeros);
 }
 
+/* A few bytes that claim a network of 376 million parameters: refused before there is memory for them. */
+static void a_small_file_holds_no_huge_network(void **state)
+{
+	static const model_array array = {.name = "a", .rank = 1, .shape = {1}};
+	static const float one = 1;
+	const float *const values[] = {&one};
+	model_safetensors *s;
+	uint8_t *bytes;
+	char text[2048], *width;
+	size_t size;
+	model m;
+	bm_error err;
+
+	(void)state;
+	check(model_create(&tiny, classes, false, 1, &m, &err), &err);
+	check(model_save_safetensors(&m, false, path, &err), &err);
+	model_free(&m);
+	check(base_file_read(path, 1 << 30, &bytes, &size, &err), &err);
+	check(model_safetensors_open(bytes, size, path, &s, &err), &err);
+	snprintf(text, sizeof(text), "%s", model_safetensors_metadata(s, "brainmri"));
+	model_safetensors_close(s);
+	base_free(bytes);
+	width = strstr(text, "0.125");
+	assert_non_null(width);
+	memcpy(width, "4.000", 5);
+	check(model_safetensors_write(path, &array, values, 1, false, "brainmri", text, &err), &err);
+	assert_int_equal(model_load(path, &m, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "describes a network of"));
+	check(base_file_read(path, 1 << 20, &bytes, &size, &err), &err);
+	assert_int_equal(model_load_bytes(bytes, size, "bytes", &m, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "describes a network of"));
+	base_free(bytes);
+}
+
+/* Why a model could not be saved, of a disk that takes no more: a limit stands for one that is full. */
+static void a_failed_save_says_why(void **state)
+{
+	struct rlimit old, limit;
+	model m;
+	bm_error err;
+	bm_status keras, safetensors;
+	char why[BM_MESSAGE_SIZE];
+
+	(void)state;
+	check(model_create(&tiny, classes, false, 1, &m, &err), &err);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	limit = (struct rlimit){10000, old.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	keras = model_save(&m, path, &err);
+	strcpy(why, err.message);
+	safetensors = model_save_safetensors(&m, false, path, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(keras, BM_ERR_IO);
+	assert_non_null(strstr(why, strerror(EFBIG)));
+	assert_int_equal(safetensors, BM_ERR_IO);
+	assert_non_null(strstr(err.message, strerror(EFBIG)));
+	model_free(&m);
+}
+
 /* Files that are none of the kinds, and kinds that are no models. */
 static void neither_fish_nor_flesh(void **state)
 {
@@ -410,10 +473,16 @@ static void neither_fish_nor_flesh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(safetensors_come_back),       cmocka_unit_test(hostile_headers),
-		cmocka_unit_test(safetensors_cut_and_changed), cmocka_unit_test(half_precision),
-		cmocka_unit_test(names_of_the_older_layout),   cmocka_unit_test(circles_and_links_are_not_followed),
-		cmocka_unit_test(a_bomb_is_not_unpacked),      cmocka_unit_test(neither_fish_nor_flesh),
+		cmocka_unit_test(safetensors_come_back),
+		cmocka_unit_test(hostile_headers),
+		cmocka_unit_test(safetensors_cut_and_changed),
+		cmocka_unit_test(half_precision),
+		cmocka_unit_test(names_of_the_older_layout),
+		cmocka_unit_test(circles_and_links_are_not_followed),
+		cmocka_unit_test(a_small_file_holds_no_huge_network),
+		cmocka_unit_test(a_failed_save_says_why),
+		cmocka_unit_test(a_bomb_is_not_unpacked),
+		cmocka_unit_test(neither_fish_nor_flesh),
 	};
 
 	return cmocka_run_group_tests(tests, test_files_enter, tear_down);

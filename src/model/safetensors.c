@@ -118,8 +118,7 @@ static char *make_header(const model_array *arrays, int count, bool half, const 
 	return header;
 }
 
-/* Errors of writing are found by the commit. */
-static bm_status write_halves(const model_array *array, const float *values, const char *path, FILE *file,
+static bm_status write_halves(const model_array *array, const float *values, const char *path, base_writer *writer,
 			      bm_error *err)
 {
 	size_t count = elements_of(array);
@@ -135,7 +134,7 @@ static bm_status write_halves(const model_array *array, const float *values, con
 					 path, array->name, (double)values[i]);
 		bytes[0] = (uint8_t)half;
 		bytes[1] = (uint8_t)(half >> 8);
-		fwrite(bytes, 1, 2, file);
+		base_writer_write(writer, bytes, 2);
 	}
 	return BM_OK;
 }
@@ -157,14 +156,14 @@ bm_status model_safetensors_write(const char *path, const model_array *arrays, c
 		prefix[i] = (uint8_t)(padded >> (8 * i));
 	status = base_writer_open(&writer, path, err);
 	if (status == BM_OK) {
-		/* Errors of writing are found by the commit. */
-		fwrite(prefix, 1, PREFIX, writer.file);
-		fprintf(writer.file, "%s%*s", header, (int)(padded - length), "");
+		base_writer_write(&writer, prefix, PREFIX);
+		base_writer_write(&writer, header, length);
+		base_writer_write(&writer, "       ", padded - length);
 		for (int i = 0; i < count && status == BM_OK; i++) {
 			if (stored_as(&arrays[i], half) == F16)
-				status = write_halves(&arrays[i], values[i], path, writer.file, err);
+				status = write_halves(&arrays[i], values[i], path, &writer, err);
 			else
-				fwrite(values[i], sizeof(float), elements_of(&arrays[i]), writer.file);
+				base_writer_write(&writer, values[i], sizeof(float) * elements_of(&arrays[i]));
 		}
 		if (status == BM_OK)
 			status = base_writer_commit(&writer, err);

@@ -50,8 +50,17 @@ static bm_status count_parameters(const model_options *options, int64_t *total, 
 	return status;
 }
 
-/* A file that claims a huge network must hold as many weights, and one that packs many more is a bomb: float64 and an optimizer's moments take
- * 24 bytes a parameter. */
+/* A file that claims a huge network must hold as many weights; they may be halves. */
+static bm_status check_size(const model_source *s, int64_t total, size_t size, bm_error *err)
+{
+	if ((uint64_t)total * 2 <= size)
+		return BM_OK;
+	return base_fail(err, BM_ERR_FORMAT,
+			 "'%s' describes a network of %lld parameters but holds only %zu bytes of weights", s->path,
+			 (long long)total, size);
+}
+
+/* One that packs many more weights than its network has is a bomb: float64 and an optimizer's moments take 24 bytes a parameter. */
 static bm_status read_archive_weights(model_archive *archive, model_source *s, bm_error *err)
 {
 	model_options options = s->description.options;
@@ -71,11 +80,7 @@ static bm_status read_archive_weights(model_archive *archive, model_source *s, b
 	limit = (size_t)total * 32 + ((size_t)16 << 20);
 	status = model_archive_read(archive, "model.weights.h5", limit < WEIGHTS_LIMIT ? limit : WEIGHTS_LIMIT,
 				    &s->bytes, &s->size, err);
-	if (status == BM_OK && (uint64_t)total * 2 > s->size)
-		status = base_fail(err, BM_ERR_FORMAT,
-				   "'%s' describes a network of %lld parameters but holds only %zu bytes of weights",
-				   s->path, (long long)total, s->size);
-	return status;
+	return status == BM_OK ? check_size(s, total, s->size, err) : status;
 }
 
 static bm_status open_archive(model_source *s, bool weights, bm_error *err)
@@ -163,6 +168,7 @@ static bm_status open_hdf5(model_source *s, bm_error *err)
 static bm_status read_safetensors(model_source *s, const uint8_t *bytes, size_t size, bm_error *err)
 {
 	const char *own;
+	int64_t total;
 	bm_status status = model_safetensors_open(bytes, size, s->path, &s->safetensors, err);
 
 	if (status != BM_OK)
@@ -170,10 +176,14 @@ static bm_status read_safetensors(model_source *s, const uint8_t *bytes, size_t 
 	own = model_safetensors_metadata(s->safetensors, "brainmri");
 	s->whole = own != NULL;
 	s->naming = model_source_find(s, "conv1.weight") >= 0 ? MODEL_NAMING_TORCH : MODEL_NAMING_LAYERS;
-	if (own)
-		return model_describe(s->path, own, strlen(own), &s->description, err);
-	describe_arrays(s);
-	return BM_OK;
+	if (!own) {
+		describe_arrays(s);
+		return BM_OK;
+	}
+	status = model_describe(s->path, own, strlen(own), &s->description, err);
+	if (status == BM_OK)
+		status = count_parameters(&s->description.options, &total, err);
+	return status == BM_OK ? check_size(s, total, size, err) : status;
 }
 
 static bm_status open_safetensors(model_source *s, bm_error *err)

@@ -128,10 +128,10 @@ static void pairs_to_json(const audit *a)
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->found; i++) {
 		size_t t = a->order[i], p = a->leaks.partner[t];
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:f}", "test", a->packs[TEST].sources[t], "train",
-						a->packs[TRAIN].sources[p], "kind", kind_names[a->leaks.kind[t]],
-						"correlation", (double)a->leaks.correlation[t]));
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:s, s:f}", "test", phase_json_text(a->packs[TEST].sources[t]),
+					"train", phase_json_text(a->packs[TRAIN].sources[p]), "kind",
+					kind_names[a->leaks.kind[t]], "correlation", (double)a->leaks.correlation[t]));
 	}
 	phase_put(a->c, NULL, "copies", list);
 }

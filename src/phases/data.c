@@ -32,7 +32,8 @@ static void list_rejected(phase_context *c, base_text *text)
 			      count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++) {
 		const data_rejected *r = &c->set.rejected[i];
-		json_array_append_new(list, json_pack("{s:s, s:s}", "path", r->path, "reason", r->reason));
+		json_array_append_new(list, json_pack("{s:o, s:o}", "path", phase_json_text(r->path), "reason",
+						      phase_json_text(r->reason)));
 		if (i < SHOWN)
 			base_text_add(text, "✗ %s: %s\n", r->path, r->reason);
 	}

@@ -140,10 +140,11 @@ static bm_status sample_predictions(const evaluation *e, bm_error *err)
 		snprintf(tile->caption[1], sizeof tile->caption[1], "Predicted: %.48s",
 			 report_class_title(e->names[best], guess));
 		snprintf(tile->caption[2], sizeof tile->caption[2], "Confidence: %.2f", (double)p[best]);
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:f, s:b}", "path", c->pack.sources[e->test.indices[i]],
-					"label", e->names[e->test.labels[i]], "predicted", e->names[best], "confidence",
-					(double)p[best], "correct", (int)(best == e->test.labels[i])));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:s, s:s, s:f, s:b}", "path",
+						phase_json_text(c->pack.sources[e->test.indices[i]]), "label",
+						e->names[e->test.labels[i]], "predicted", e->names[best], "confidence",
+						(double)p[best], "correct", (int)(best == e->test.labels[i])));
 	}
 	base_free(order);
 	phase_put(c, NULL, "samples", list);

@@ -60,7 +60,7 @@ static bm_status samples(phase_context *c, bm_error *err)
 		names[i] = c->set.class_names[item->label];
 		tiles[i] = (report_tile){.pixels = at, .side = SAMPLE_SIDE};
 		snprintf(tiles[i].caption[0], sizeof tiles[i].caption[0], "%s", names[i]);
-		json_array_append_new(list, json_string(item->path));
+		json_array_append_new(list, phase_json_text(item->path));
 	}
 	phase_put(c, NULL, "samples", list);
 	if (status == BM_OK)

@@ -6,6 +6,18 @@
 #include "base/memory.h"
 #include "phases/context.h"
 
+json_t *phase_json_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy = json ? NULL : base_strdup(text, NULL);
+	if (copy) {
+		base_tidy(copy);
+		json = json_string(copy);
+	}
+	base_free(copy);
+	return json;
+}
+
 static json_t *item_to_json(const data_item *item)
 {
 	char hash[33];
@@ -26,7 +38,7 @@ bm_status phase_listing_write(const data_set *set, const char *path, bm_error *e
 	bool good = classes && images && rejected;
 	for (int i = 0; good && i < set->class_count; i++)
 		good = json_array_append_new(classes, json_string(set->class_names[i])) == 0;
-	/* A name that is not UTF-8 cannot stand in JSON. */
+	/* A name that is not UTF-8 cannot stand in JSON; of an image it must, to find it again. */
 	for (size_t i = 0; good && i < set->count; i++)
 		if (json_array_append_new(images, item_to_json(&set->items[i])) != 0) {
 			status = base_fail(err, BM_ERR_DATA, "cannot list '%s': its name is not UTF-8; rename it",
@@ -34,8 +46,9 @@ bm_status phase_listing_write(const data_set *set, const char *path, bm_error *e
 			goto done;
 		}
 	for (size_t i = 0; good && i < set->rejected_count; i++)
-		good = json_array_append_new(rejected, json_pack("{s:s, s:s}", "path", set->rejected[i].path, "reason",
-								 set->rejected[i].reason)) == 0;
+		good = json_array_append_new(rejected,
+					     json_pack("{s:o, s:o}", "path", phase_json_text(set->rejected[i].path),
+						       "reason", phase_json_text(set->rejected[i].reason))) == 0;
 	if (good)
 		json = json_pack("{s:s, s:s, s:O, s:O, s:O}", "root", set->root, "hash", hash, "classes", classes,
 				 "rejected", rejected, "images", images);

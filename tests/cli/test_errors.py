@@ -1,4 +1,5 @@
 """What goes wrong: the exit code, the message, and what to do next."""
+import json
 import os
 import shutil
 import subprocess
@@ -63,6 +64,14 @@ class Errors(Case):
         self.assertEqual([r["path"] for r in rejected], ["glioma/broken.jpg", "glioma/empty.png"])
         self.fails("explore", name, "--strict", says=["glioma/broken.jpg", "--strict"])
 
+    def test_a_stray_file_whose_name_is_not_utf8(self):
+        root = self.folder / self.data("latin1", glioma=2, notumor=2)
+        (root / "glioma" / "gr\udcfcn.jpg").write_bytes(JPEG_START)
+        answer = json.loads(self.call("explore", "latin1", "--out", "latin1-run", "--json", errors="replace").stdout)
+        rejected = self.result(answer, "data")["rejected"]
+        self.assertEqual([r["path"] for r in rejected], ["glioma/gr?n.jpg"])
+        self.assertEqual(self.load("latin1-run/data.json")["rejected"], rejected)
+
     def test_damaged_behind_its_header(self):
         name = self.data("cut", glioma=8, notumor=8)
         path = sorted((self.folder / name / "glioma").iterdir())[0]
@@ -123,6 +132,24 @@ class Errors(Case):
         (self.folder / "mine" / "letter.txt").write_text("keep")
         self.fails("phantom", "mine", code=2, says=["not empty"])
         self.assertIn("already", self.call("phantom", "data", "--count", str(self.count), "--size", "48", "--seed", "3").stdout)
+
+    def test_deleted_phantoms_are_drawn_again(self):
+        draw = ["phantom", "drawn", "--count", "2", "--size", "32"]
+        self.call(*draw)
+        before = {p: p.read_bytes() for p in (self.folder / "drawn").glob("*/*")}
+        shutil.rmtree(self.folder / "drawn" / "glioma")
+        self.assertIn("written", self.call(*draw).stdout)
+        self.assertEqual({p: p.read_bytes() for p in (self.folder / "drawn").glob("*/*")}, before)
+        self.assertIn("already", self.call(*draw).stdout)
+
+    def test_options_that_a_command_has_no_use_for(self):
+        image = next((self.folder / "data" / "glioma").iterdir())
+        self.fails("predict", image, "--seed", "abc", code=2, says=["--seed takes"])
+        self.fails("data", "ls", "data", "--threads", "q", code=2, says=["--threads takes"])
+
+    def test_a_run_that_is_not_there_is_not_resumed(self):
+        self.fails("run", "--out", "nothing", "--resume", code=1, says=["there is no run in 'nothing'", "--out nothing"])
+        self.assertFalse((self.folder / "nothing").exists())
 
     def test_results_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:

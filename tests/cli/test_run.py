@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -108,6 +109,15 @@ class Run(Case):
         for row, image in zip(rows, answer["images"]):
             self.assertEqual(row["predicted"], image["class"])
             self.assertAlmostEqual(float(row["confidence"]), image["confidence"], places=4)
+
+    def test_predicts_whatever_an_image_is_called(self):
+        shutil.copy(next((self.folder / "data" / "glioma").iterdir()), self.folder / "gr\udcfcn.jpg")
+        (self.folder / "b\udcfcd.jpg").write_bytes(b"no image")
+        done = self.call("predict", "one", "gr\udcfcn.jpg", "b\udcfcd.jpg", "--json", code=1)
+        good, bad = json.loads(done.stdout)["images"]
+        self.assertEqual((good["path"], bad["path"]), ("gr?n.jpg", "b?d.jpg"))
+        self.assertIn("class", good)
+        self.assertIn("error", bad)
 
     def test_one_bad_image_does_not_stop_the_others(self):
         (self.folder / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing behind it")
