@@ -65,6 +65,19 @@ char *phase_pack_folder(const phase_context *c, bm_error *err)
 	return phase_path(c, "pack", err);
 }
 
+/* With --pack the folder may be another run's too, which may have put other images there since. */
+static bm_status check_pack(phase_context *c, const char *folder, bm_error *err)
+{
+	bm_status status = phase_need_set(c, err);
+	if (status == BM_OK && !base_hash_equal(c->pack.content, c->set.hash))
+		status =
+			base_fail(err, BM_ERR_DATA,
+				  "the preprocessed images in '%s' are not those that '%s' lists (another run may have "
+				  "overwritten them); run 'brainmri preprocess %s' again",
+				  folder, c->folder, c->folder);
+	return status;
+}
+
 bm_status phase_need_pack(phase_context *c, bm_error *err)
 {
 	if (c->have_pack)
@@ -79,6 +92,8 @@ bm_status phase_need_pack(phase_context *c, bm_error *err)
 		status = base_fail(err, BM_ERR_NOT_FOUND,
 				   "'%s' has no preprocessed images yet; run 'brainmri preprocess %s' first", c->folder,
 				   c->folder);
+	if (status == BM_OK && (status = check_pack(c, folder, err)) != BM_OK)
+		data_pack_close(&c->pack);
 	c->have_pack = status == BM_OK;
 	base_free(folder);
 	return status;
@@ -102,13 +117,12 @@ bm_status phase_need_split(phase_context *c, bm_error *err)
 	char *path;
 	if (c->have_split)
 		return BM_OK;
-	bm_status status = phase_need_pack(c, err);
-	if (status != BM_OK)
-		return status;
-	status = find(c, "split.csv", "preprocess", &path, err);
+	bm_status status = find(c, "split.csv", "preprocess", &path, err);
 	if (status != BM_OK)
 		return status;
 	status = phase_check_made(c, "preprocess", err);
+	if (status == BM_OK)
+		status = phase_need_pack(c, err);
 	if (status == BM_OK)
 		status = data_split_read(path, c->pack.count, &c->split, err);
 	if (status == BM_OK && c->config.train_share < 1)

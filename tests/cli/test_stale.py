@@ -101,6 +101,15 @@ class Stale(Case):
         self.call("model", "looked", "--image-size", "64")
         self.refused("predict", "looked", image, says=["the trained model in 'looked'", "image_size", "run 'brainmri train looked' again"])
 
+    def test_a_pack_that_another_run_overwrote_is_refused(self):
+        self.call("phantom", "others", "--count", "12", "--size", "48", "--seed", "8")
+        for name, data in (("mine", "data"), ("theirs", "others")):
+            self.call("explore", data, "--out", name, *SMALL, "--epochs", "1", "--pack", "shared")
+            self.call("preprocess", name)
+        self.refused("train", "mine", says=["shared'", "'mine'", "run 'brainmri preprocess mine' again"])
+        self.call("preprocess", "mine")
+        self.call("train", "mine")
+
     def test_results_without_a_note_are_taken(self):
         self.call("run", "data", "--out", "old", *SMALL, "--epochs", "1", "--no-bench")
         (self.folder / "old/phases/made_from.json").unlink()
