@@ -100,6 +100,11 @@ class Errors(Case):
         (self.folder / "c.json").write_text('{"data": ')
         self.fails("run", "--config", "c.json", "--out", "c", code=2, says=["line 1"])
         self.fails("run", "--config", "missing.json", "--out", "c", says=["missing.json"])
+        # Another run's settings do not mean its folder.
+        (self.folder / "c.json").write_text('{"data": "data", "out": "theirs"}')
+        for command in ("run", "crossval", "search"):
+            self.fails(command, "--config", "c.json", code=2, says=["where are the results to go", "--out"])
+        self.assertFalse((self.folder / "theirs").exists())
 
     def test_models_that_are_none(self):
         (self.folder / "letter").write_text("no weights at all")
