@@ -175,11 +175,21 @@ static bm_status class_names(phase_context *c, int *count, char ***names, bm_err
 	return BM_OK;
 }
 
+static bm_status other_network(const phase_context *c, bm_error *err)
+{
+	return base_fail(err, BM_ERR_USAGE,
+			 "the model is to be compact, but the weights (%s) are of a resnet50 network: take other "
+			 "weights, --weights none, or --model resnet50",
+			 c->config.weights);
+}
+
 bm_status phase_need_weights(phase_context *c, bm_error *err)
 {
 	if (c->weights || !c->config.weights)
 		return BM_OK;
 	if (strcmp(c->config.weights, "imagenet") == 0) {
+		if (c->config.variant == MODEL_COMPACT)
+			return other_network(c, err);
 		if (c->config.width != 1)
 			return base_fail(
 				err, BM_ERR_USAGE,
@@ -226,6 +236,8 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		status = model_peek(c->weights, &theirs, err);
 		if (status != BM_OK)
 			return status;
+		if (c->config.variant == MODEL_COMPACT && theirs.variant != MODEL_COMPACT)
+			return other_network(c, err);
 		options.variant = theirs.variant;
 		if (theirs.channels > 0)
 			options.channels = theirs.channels;

@@ -122,6 +122,22 @@ class Errors(Case):
         done = self.call("run", "data", "--out", "half", "--weights", "imagenet", "--width", ".5", code=2, env=environment)
         self.assertIn("--width", done.stderr)
 
+    def test_a_model_and_weights_of_another(self):
+        self.fails("run", "data", "--out", "both", "--model", "compact", "--weights", "imagenet", code=2, says=["compact", "resnet50"])
+        self.call("run", "data", "--out", "r50", *SMALL, "--epochs", "1", "--no-bench")
+        model = "r50/best_model_stage1.keras"
+        self.fails("run", "data", "--out", "both", "--model", "compact", "--weights", model, code=2, says=["compact", model, "resnet50"])
+        self.assertFalse((self.folder / "both").exists())
+        self.call("explore", "data", "--out", "begun", "--weights", model)
+        before = self.read("begun/config.json")
+        self.fails("model", "begun", "--model", "compact", code=2, says=["compact", "--weights none"])
+        self.assertEqual(self.read("begun/config.json"), before)
+        self.call("model", "begun", "--model", "resnet50")
+        self.call("model", "begun", "--model", "compact", "--weights", "none")
+        self.fails("model", "begun", "--weights", model, code=2, says=["compact", "--model resnet50"])
+        (self.folder / "c.json").write_text('{"data": "data", "model": "compact", "weights": "imagenet"}')
+        self.fails("run", "--config", "c.json", "--out", "file", code=2, says=["compact", "imagenet"])
+
     def test_phantoms_are_not_mixed(self):
         self.fails("phantom", "data", "--count", "5", code=2, says=["another count"])
         (self.folder / "mine").mkdir()
