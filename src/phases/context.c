@@ -177,7 +177,7 @@ bm_status phase_context_create(run_config *config, const phase_options *options,
 		status = phase_need_storage(out, err);
 	if (status == BM_OK)
 		status = open_folder(out, err);
-	if (status == BM_OK && !out->options.looks_only)
+	if (status == BM_OK && (!out->options.looks_only || !base_is_file(path)))
 		status = phase_save_config(out, err);
 done:
 	base_free(path);

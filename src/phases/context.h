@@ -18,7 +18,7 @@ typedef struct phase_options {
 	bool resume;	 /* go on from a checkpoint */
 	bool force;	 /* overwrite what another configuration left */
 	bool summary;	 /* phase 7 prints the table of all layers */
-	bool looks_only; /* config.json is left as it is */
+	bool looks_only; /* a config.json that is there is left as it is */
 	int sample;	 /* images that phase 10 measures, at most; 0: 400 */
 } phase_options;
 

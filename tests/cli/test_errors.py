@@ -138,6 +138,13 @@ class Errors(Case):
         (self.folder / "c.json").write_text('{"data": "data", "model": "compact", "weights": "imagenet"}')
         self.fails("run", "--config", "c.json", "--out", "file", code=2, says=["compact", "imagenet"])
 
+    def test_a_look_at_data_leaves_a_run_folder(self):
+        self.call("classes", "data", "--out", "begins")
+        self.call("preprocess", "begins")
+        before = self.read("begins/config.json")
+        self.call("classes", "begins", "--seed", "9")
+        self.assertEqual(self.read("begins/config.json"), before)
+
     def test_phantoms_are_not_mixed(self):
         self.fails("phantom", "data", "--count", "5", code=2, says=["another count"])
         (self.folder / "mine").mkdir()
