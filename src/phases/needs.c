@@ -260,6 +260,22 @@ void phase_best_model(const phase_context *c, char name[64], int *image_size)
 			*image_size = c->config.plan.stages[i].image_size;
 }
 
+const char *phase_split_name(const phase_context *c, char text[32])
+{
+	json_t *json = NULL;
+	int fold, folds;
+	char *path = phase_path(c, PHASE_FOLD, NULL);
+	bool is = path && base_is_file(path) && phase_json_read(path, &json, NULL) == BM_OK &&
+		  json_unpack(json, "{s:i, s:i}", "fold", &fold, "folds", &folds) == 0;
+	if (is)
+		snprintf(text, 32, "fold %d of %d", fold, folds);
+	else
+		snprintf(text, 32, "%s", run_config_split_name(c->config.split));
+	json_decref(json);
+	base_free(path);
+	return text;
+}
+
 const char *phase_network_name(const phase_context *c)
 {
 	return c->config.variant == MODEL_COMPACT ? "compact (ResNet-18 at half its width)" : "ResNet-50";
