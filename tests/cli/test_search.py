@@ -61,6 +61,9 @@ class Search(Case):
         self.assertEqual(rungs, [0, 0, 1, 1])  # four begin, two go on
         self.assertTrue(all(r["state"] == "done" and 0 <= r["val_accuracy"] <= 1 for r in record["results"]))
         self.assertEqual(len(list((self.folder / "s/trials").iterdir())), 6)
+        for r in record["results"]:  # to the last digit: ties are broken by it
+            history = self.load(f"s/trials/rung{r['rung']}-trial{r['trial']:03d}/training_history.json")
+            self.assertIn(r["val_loss"], history["val_loss"])
         # Only the winner has seen the test images.
         self.assertEqual([p.parent.name for p in (self.folder / "s").rglob("evaluation_metrics.json")], ["best"])
         self.assertIn("Test accuracy", done.stdout)
