@@ -23,7 +23,7 @@ int cli_crossval(const cli_arguments *a, cli_terminal *terminal)
 	run_config config;
 	phase_context context = {0};
 	const phase_options options = {.resume = a->values[CLI_RESUME] != NULL, .force = a->values[CLI_FORCE] != NULL};
-	phase_crossval_options crossval = {.folds = 5, .resume = options.resume};
+	phase_crossval_options crossval = {.resume = options.resume};
 	int code = 0;
 	run_config_init(&config);
 	bm_status status = parse(a, &crossval, &err);
@@ -39,8 +39,7 @@ int cli_crossval(const cli_arguments *a, cli_terminal *terminal)
 	} else if (status != BM_OK) {
 		code = cli_terminal_error(terminal, &err);
 		if (status == BM_ERR_CANCELLED && context.folder)
-			base_note(context.outer, "go on with: brainmri crossval --out %s --resume and the same --folds",
-				  context.folder);
+			base_note(context.outer, "go on with: brainmri crossval --out %s --resume", context.folder);
 	}
 	run_config_free(&config);
 	phase_context_free(&context);

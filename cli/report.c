@@ -36,5 +36,10 @@ int cli_report(const cli_arguments *arguments, cli_terminal *terminal)
 			  arguments->operands[0]);
 		return cli_terminal_error(terminal, &err);
 	}
-	return cli_do_phases(arguments, terminal, CLI_LOOKS_ONLY, phases, sizeof phases / sizeof *phases);
+	cli_arguments own = *arguments;
+	if (own.values[CLI_SEED] || own.values[CLI_THREADS]) /* the report would tell them as the run's */
+		base_note(&terminal->observer,
+			  "--seed and --threads change nothing: a report tells those that the run was made with");
+	own.values[CLI_SEED] = own.values[CLI_THREADS] = NULL;
+	return cli_do_phases(&own, terminal, CLI_LOOKS_ONLY, phases, sizeof phases / sizeof *phases);
 }

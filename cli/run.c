@@ -21,6 +21,8 @@ bm_status cli_configure(const cli_arguments *a, run_config *config, bm_error *er
 	if (status == BM_OK && file)
 		status = run_config_read(file, config, err);
 	base_free(own);
+	if (status == BM_OK) /* another run's settings, not its folder */
+		status = run_config_set(&config->out, NULL, err);
 	if (status == BM_OK && a->operand_count)
 		status = run_config_set_path(&config->data, a->operands[0], err);
 	if (status == BM_OK)

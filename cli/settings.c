@@ -88,24 +88,48 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 	return BM_OK;
 }
 
+/* Weights are of one network, so another one that was asked for cannot start from them. */
+static bm_status check_weights(const cli_arguments *a, model_variant theirs, const run_config *config, bm_error *err)
+{
+	const bool named = a->values[CLI_NETWORK] || config->variant == MODEL_COMPACT; /* no default */
+	const bool compact = theirs == MODEL_COMPACT;
+	if (!named || compact == (config->variant == MODEL_COMPACT))
+		return BM_OK;
+	return base_fail(err, BM_ERR_USAGE,
+			 "the model is to be %s, but --weights %s are of a %s network: name other weights, --weights "
+			 "none, or --model %s",
+			 run_config_model_name(config), config->weights, compact ? "compact" : "resnet50",
+			 compact ? "compact" : "resnet50");
+}
+
 static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_error *err)
 {
 	const char *file = a->values[CLI_WEIGHTS];
+	model_options options;
+	if (!file && a->values[CLI_NETWORK] && config->weights) { /* named before */
+		if (strcmp(config->weights, "imagenet") == 0)
+			return check_weights(a, MODEL_V1, config, err);
+		bm_status status = model_peek(config->weights, &options, err);
+		return status == BM_OK ? check_weights(a, options.variant, config, err) : status;
+	}
 	if (!file)
 		return BM_OK;
 	if (strcmp(file, "none") == 0)
 		return run_config_set(&config->weights, NULL, err);
-	if (strcmp(file, "imagenet") == 0) /* fetched when the network is made */
-		return run_config_set(&config->weights, file, err);
+	if (strcmp(file, "imagenet") == 0) { /* fetched when the network is made */
+		bm_status status = run_config_set(&config->weights, file, err);
+		return status == BM_OK ? check_weights(a, MODEL_V1, config, err) : status;
+	}
 	if (!base_is_file(file))
 		return base_fail(err, BM_ERR_NOT_FOUND,
 				 "--weights: there is no file '%s'; it takes none, imagenet or a .keras, .h5 or "
 				 ".safetensors file",
 				 file);
 	bm_status status = run_config_set_path(&config->weights, file, err);
-	model_options options;
 	if (status == BM_OK)
 		status = model_peek(file, &options, err);
+	if (status == BM_OK)
+		status = check_weights(a, options.variant, config, err);
 	if (status == BM_OK && options.width > 0)
 		config->width = options.width;
 	if (status == BM_OK && options.image_size > 0)

@@ -132,7 +132,9 @@ const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 const cli_option cli_options[] = {
 	{CLI_OUT, "out", 'o', "RUN", "the run folder: where results are kept", KEEPS},
 	{CLI_CONFIG, "config", 'c', "FILE",
-	 "take settings from the config.json of a run; options given here come first", RUN | EXPLORE | TRIES},
+	 "take settings, but not the folder of the results, from the config.json of a run; options given here come "
+	 "first",
+	 RUN | EXPLORE | TRIES},
 	{CLI_RESUME, "resume", 0, NULL, "go on from the checkpoint of a stopped run, with its settings",
 	 RUN | TRAIN | TRIES},
 	{CLI_FORCE, "force", 0, NULL, "start anew in a run folder that holds another configuration",

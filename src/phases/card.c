@@ -56,7 +56,7 @@ static void add_use(base_text *text)
 static void add_data(base_text *text, const phase_context *c)
 {
 	static const char *const names[DATA_PART_COUNT] = {"train", "validation", "test"};
-	char hash[33];
+	char hash[33], split[32];
 	base_hash_text(c->pack.content, hash);
 	base_text_add(text, "\n## Data\n\n`%s` (content %s): %zu images\n\n| part |",
 		      c->config.data ? c->config.data : "?", hash, c->pack.count);
@@ -75,7 +75,7 @@ static void add_data(base_text *text, const phase_context *c)
 		base_text_add(text, " %zu |", c->split.count[p]);
 	}
 	base_text_add(text, "\n\nSplit `%s`, seed %llu; near-copies stand on one side of it.\n",
-		      run_config_split_name(c->config.split), (unsigned long long)run_config_split_seed(&c->config));
+		      phase_split_name(c, split), (unsigned long long)run_config_split_seed(&c->config));
 	if (c->config.train_share < 1)
 		base_text_add(text, "The training images are the share of %g of that split's (`--train-share`).\n",
 			      c->config.train_share);

@@ -17,6 +17,7 @@ enum { FIXED_COLUMNS = 4, RESULT_ROWS = 12 + DATA_CLASSES_MAX, PLACES = 96, RUNS
 typedef struct run {
 	const char *folder;
 	json_t *config;
+	base_hash data; /* of the listed images */
 	train_history history;
 	evaluate_metrics metrics;
 	uint8_t *csv;		       /* predictions.csv, its fields in place */
@@ -91,6 +92,20 @@ static bm_status read_predictions(run *r, const char *path, bm_error *err)
 	return i == r->metrics.count ? BM_OK : damaged(r, err);
 }
 
+/* Figures beside settings that they were not made with, or of images that are not those listed, would compare nothing. */
+static bm_status check_run(run *r, bm_error *err)
+{
+	static const char *const phases[] = {"preprocess", "train", "evaluate"};
+	phase_context c = {.folder = base_strdup(r->folder, err)};
+	bm_status status = c.folder ? phase_need_set(&c, err) : BM_ERR_MEMORY;
+	r->data = c.set.hash;
+	for (size_t i = 0; status == BM_OK && i < sizeof phases / sizeof *phases; i++)
+		status = phase_check_made(&c, phases[i], err);
+	data_set_free(&c.set);
+	base_free(c.folder);
+	return status;
+}
+
 static bm_status read_run(const char *folder, run *r, bm_error *err)
 {
 	char *path;
@@ -123,7 +138,7 @@ static bm_status read_run(const char *folder, run *r, bm_error *err)
 		return status;
 	status = read_predictions(r, path, err);
 	base_free(path);
-	return status;
+	return status == BM_OK ? check_run(r, err) : status;
 }
 
 /* ---- rows ---- */
@@ -294,7 +309,7 @@ double phase_mcnemar(size_t a, size_t b)
 
 static bool same_images(const run *a, const run *b)
 {
-	bool same = a->metrics.count == b->metrics.count;
+	bool same = base_hash_equal(a->data, b->data) && a->metrics.count == b->metrics.count;
 	for (size_t i = 0; same && i < a->metrics.count; i++)
 		same = strcmp(a->paths[i], b->paths[i]) == 0;
 	return same;

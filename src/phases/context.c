@@ -177,7 +177,7 @@ bm_status phase_context_create(run_config *config, const phase_options *options,
 		status = phase_need_storage(out, err);
 	if (status == BM_OK)
 		status = open_folder(out, err);
-	if (status == BM_OK && !out->options.looks_only)
+	if (status == BM_OK && (!out->options.looks_only || !base_is_file(path)))
 		status = phase_save_config(out, err);
 done:
 	base_free(path);
@@ -283,7 +283,7 @@ void phase_put_text(phase_context *c, json_t *object, const char *key, const cha
 
 bm_status phase_json_write(const json_t *json, const char *path, bm_error *err)
 {
-	char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+	char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 	if (!text)
 		return base_fail(err, BM_ERR_MEMORY, "no memory for '%s'", path);
 	bm_status status = base_file_write(path, text, strlen(text), err);

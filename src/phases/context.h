@@ -18,7 +18,7 @@ typedef struct phase_options {
 	bool resume;	 /* go on from a checkpoint */
 	bool force;	 /* overwrite what another configuration left */
 	bool summary;	 /* phase 7 prints the table of all layers */
-	bool looks_only; /* config.json is left as it is */
+	bool looks_only; /* a config.json that is there is left as it is */
 	int sample;	 /* images that phase 10 measures, at most; 0: 400 */
 } phase_options;
 
@@ -114,6 +114,9 @@ void phase_best_model(const phase_context *context, char name[64], int *image_si
 
 /* "ResNet-50": what is trained here; static storage. */
 const char *phase_network_name(const phase_context *context);
+#define PHASE_FOLD "fold.json" /* in the run folder of a cross-validation's fold */
+/* "default": the kind of the split; or "fold 2 of 5". */
+const char *phase_split_name(const phase_context *context, char text[32]);
 /* MODEL_CARD.md out of pack, split, history and metrics, which must be there. */
 bm_status phase_write_card(phase_context *context, const char *best, int image_size, bm_error *err);
 

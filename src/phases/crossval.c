@@ -10,7 +10,9 @@
 #include "phases/within.h"
 #include "report/tables.h"
 
-enum { FIGURES = 5 };
+enum { FIGURES = 5, USUAL_FOLDS = 5 };
+
+#define CUT "folds.json"
 
 static const char *const figure_names[FIGURES] = {"Accuracy", "Macro F1", "Mean AUC", "Loss", "ECE"};
 static const char *const figure_keys[FIGURES] = {"accuracy", "macro_f1", "mean_auc", "loss", "ece"};
@@ -25,6 +27,7 @@ typedef struct fold {
 typedef struct crossval {
 	phase_context *c;
 	const phase_crossval_options *options;
+	int count; /* of the folds */
 	data_near_copies copies;
 	fold folds[DATA_FOLDS_MAX];
 } crossval;
@@ -33,7 +36,7 @@ static bm_status write_split(const crossval *v, int number, const phase_context 
 {
 	data_split split = {0};
 	char *path = phase_path(inner, "split.csv", err);
-	bm_status status = path ? data_split_fold(&v->c->pack, &v->copies, v->options->folds, number,
+	bm_status status = path ? data_split_fold(&v->c->pack, &v->copies, v->count, number,
 						  run_config_split_seed(&v->c->config), &split, err)
 				: BM_ERR_MEMORY;
 	if (status == BM_OK)
@@ -67,9 +70,11 @@ static bm_status run_fold(crossval *v, int number, bm_error *err)
 	bm_status status = phase_within_open(c, name, &c->config, v->options->resume, &quiet, &inner, &finished, err);
 	if (status != BM_OK)
 		return status;
-	base_note(c->outer, "Fold %d of %d%s", number + 1, v->options->folds, finished ? ": done before" : "");
+	base_note(c->outer, "Fold %d of %d%s", number + 1, v->count, finished ? ": done before" : "");
 	if (!finished) {
 		status = write_split(v, number, &inner, err);
+		if (status == BM_OK)
+			status = phase_within_note_fold(&inner, number + 1, v->count, err);
 		for (size_t i = 0; status == BM_OK && i < sizeof phases / sizeof *phases; i++)
 			status = phase_run(&inner, phase_find(phases[i]), err);
 	} else {
@@ -87,7 +92,7 @@ static bm_status run_fold(crossval *v, int number, bm_error *err)
 
 static void spread(const crossval *v, int figure, double *mean, double *deviation, double *low, double *high)
 {
-	int n = v->options->folds;
+	int n = v->count;
 	double sum = 0, squares = 0;
 	*low = INFINITY;
 	*high = -INFINITY;
@@ -112,7 +117,7 @@ static bm_status say_results(const crossval *v, bm_error *err)
 	report_line lines[FIGURES];
 	base_text text = {0};
 	json_t *list = json_array(), *summary = json_object();
-	int n = v->options->folds;
+	int n = v->count;
 	for (int k = 0; k < FIGURES; k++)
 		header[2 + k] = figure_names[k];
 	for (int i = 0; i < n; i++) {
@@ -156,26 +161,72 @@ static bm_status say_results(const crossval *v, bm_error *err)
 	return phase_print(v->c, &text, err);
 }
 
+/* folds.json: into how many folds which data was cut. *kept: that of an earlier sitting, NULL when there is none. */
+static bm_status recall(crossval *v, json_t **kept, bm_error *err)
+{
+	const phase_context *c = v->c;
+	char *path = phase_path(c, CUT, err);
+	bm_status status = path ? BM_OK : BM_ERR_MEMORY;
+	*kept = NULL;
+	if (status == BM_OK && v->options->resume && base_is_file(path))
+		status = phase_json_read(path, kept, err);
+	base_free(path);
+	if (status != BM_OK)
+		return status;
+	const int before = (int)json_integer_value(json_object_get(*kept, "folds"));
+	v->count = v->options->folds ? v->options->folds : *kept ? before : USUAL_FOLDS;
+	if (v->count < 2 || v->count > DATA_FOLDS_MAX)
+		return base_fail(err, BM_ERR_USAGE, "%d folds: 2 to %d are possible", v->count, DATA_FOLDS_MAX);
+	if (*kept && before != v->count)
+		return base_fail(err, BM_ERR_USAGE,
+				 "'%s' holds a cross-validation of %d folds, not %d; leave --folds away, or choose "
+				 "another --out",
+				 c->folder, before, v->count);
+	return BM_OK;
+}
+
+static bm_status keep(const crossval *v, bm_error *err)
+{
+	char hash[33];
+	base_hash_text(v->c->set.hash, hash);
+	json_t *json = json_pack("{s:i, s:s}", "folds", v->count, "data", hash);
+	bm_status status = json ? phase_write_json(v->c->folder, CUT, json, err)
+				: base_fail(err, BM_ERR_MEMORY, "no memory for " CUT);
+	json_decref(json);
+	return status;
+}
+
 bm_status phase_crossval(phase_context *c, const phase_crossval_options *options, bm_error *err)
 {
 	crossval v = {.c = c, .options = options};
 	base_text text = {0};
-	if (options->folds < 2 || options->folds > DATA_FOLDS_MAX)
-		return base_fail(err, BM_ERR_USAGE, "%d folds: 2 to %d are possible", options->folds, DATA_FOLDS_MAX);
-	bm_status status = phase_within_prepare(c, &v.copies, err);
+	json_t *kept = NULL;
+	if (c->config.split != DATA_SPLIT_DEFAULT)
+		return base_fail(err, BM_ERR_USAGE,
+				 "the folds are the split, so --split %s has no meaning here; say --split default, or "
+				 "leave it away",
+				 run_config_split_name(c->config.split));
+	bm_status status = recall(&v, &kept, err);
+	if (status == BM_OK)
+		status = phase_within_prepare(c, &v.copies, err);
+	if (status == BM_OK)
+		status = phase_within_check_data(c, kept, err);
+	if (status == BM_OK)
+		status = keep(&v, err);
 	if (status == BM_OK)
 		status = phase_begin(c, err);
 	if (status != BM_OK)
 		goto done;
 	report_heading(&text, "CROSS-VALIDATION");
 	status = phase_print(c, &text, err);
-	for (int i = 0; i < options->folds && status == BM_OK; i++)
+	for (int i = 0; i < v.count && status == BM_OK; i++)
 		status = run_fold(&v, i, err);
 	if (status == BM_OK)
 		status = say_results(&v, err);
 	if (status == BM_OK)
 		status = phase_write_json(c->folder, "crossval.json", c->json, err);
 done:
+	json_decref(kept);
 	base_text_free(&text);
 	data_near_copies_free(&v.copies);
 	return status;

@@ -5,7 +5,7 @@
 #include "phases/context.h"
 
 typedef struct phase_crossval_options {
-	int folds;   /* 2 to DATA_FOLDS_MAX */
+	int folds;   /* 2 to DATA_FOLDS_MAX; 0: as many as what is gone on with has, else 5 */
 	bool resume; /* folds that are finished stay, one that was stopped goes on */
 } phase_crossval_options;
 

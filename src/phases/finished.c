@@ -44,7 +44,7 @@ done:
 	return status;
 }
 
-static bm_status take_trust(const char *name, phase_finished *f, bool alone, bm_error *err)
+static bm_status take_trust(const char *name, phase_finished *f, bm_error *err)
 {
 	bm_status status = evaluate_trust_from_text(f->network.trust, &f->trust, err);
 	if (status != BM_OK)
@@ -53,11 +53,20 @@ static bm_status take_trust(const char *name, phase_finished *f, bool alone, bm_
 		return base_fail(err, BM_ERR_FORMAT,
 				 "'%s': its trust belongs to another network; evaluate the run again", name);
 	f->evaluated = true;
-	if (alone) { /* a run folder says it itself */
+	if (f->trust.image_size > 0) { /* settings that were changed since do not count */
 		f->size = f->trust.image_size;
 		f->mirror = f->trust.mirror;
 	}
 	return BM_OK;
+}
+
+/* A model that was not evaluated is used as its run's config.json says, so that must be what it was trained with. */
+static bm_status check_run(const char *folder, bm_error *err)
+{
+	phase_context run = {.folder = base_strdup(folder, err)};
+	bm_status status = run.folder ? phase_check_made(&run, "train", err) : BM_ERR_MEMORY;
+	base_free(run.folder);
+	return status;
 }
 
 static bm_status load_shipped(model *m, bm_error *err)
@@ -84,7 +93,9 @@ bm_status phase_finished_load(const char *path, phase_finished *out, bm_error *e
 	if (status == BM_OK)
 		status = path ? model_load(file ? file : path, &out->network, err) : load_shipped(&out->network, err);
 	if (status == BM_OK && out->network.trust)
-		status = take_trust(file ? file : path ? path : "the shipped model", out, !file, err);
+		status = take_trust(file ? file : path ? path : "the shipped model", out, err);
+	if (status == BM_OK && file && out->trust.image_size <= 0)
+		status = check_run(path, err);
 	base_free(file);
 	if (status != BM_OK)
 		phase_finished_free(out);

@@ -65,6 +65,19 @@ char *phase_pack_folder(const phase_context *c, bm_error *err)
 	return phase_path(c, "pack", err);
 }
 
+/* With --pack the folder may be another run's too, which may have put other images there since. */
+static bm_status check_pack(phase_context *c, const char *folder, bm_error *err)
+{
+	bm_status status = phase_need_set(c, err);
+	if (status == BM_OK && !base_hash_equal(c->pack.content, c->set.hash))
+		status =
+			base_fail(err, BM_ERR_DATA,
+				  "the preprocessed images in '%s' are not those that '%s' lists (another run may have "
+				  "overwritten them); run 'brainmri preprocess %s' again",
+				  folder, c->folder, c->folder);
+	return status;
+}
+
 bm_status phase_need_pack(phase_context *c, bm_error *err)
 {
 	if (c->have_pack)
@@ -79,6 +92,8 @@ bm_status phase_need_pack(phase_context *c, bm_error *err)
 		status = base_fail(err, BM_ERR_NOT_FOUND,
 				   "'%s' has no preprocessed images yet; run 'brainmri preprocess %s' first", c->folder,
 				   c->folder);
+	if (status == BM_OK && (status = check_pack(c, folder, err)) != BM_OK)
+		data_pack_close(&c->pack);
 	c->have_pack = status == BM_OK;
 	base_free(folder);
 	return status;
@@ -102,13 +117,12 @@ bm_status phase_need_split(phase_context *c, bm_error *err)
 	char *path;
 	if (c->have_split)
 		return BM_OK;
-	bm_status status = phase_need_pack(c, err);
-	if (status != BM_OK)
-		return status;
-	status = find(c, "split.csv", "preprocess", &path, err);
+	bm_status status = find(c, "split.csv", "preprocess", &path, err);
 	if (status != BM_OK)
 		return status;
 	status = phase_check_made(c, "preprocess", err);
+	if (status == BM_OK)
+		status = phase_need_pack(c, err);
 	if (status == BM_OK)
 		status = data_split_read(path, c->pack.count, &c->split, err);
 	if (status == BM_OK && c->config.train_share < 1)
@@ -161,11 +175,21 @@ static bm_status class_names(phase_context *c, int *count, char ***names, bm_err
 	return BM_OK;
 }
 
+static bm_status other_network(const phase_context *c, bm_error *err)
+{
+	return base_fail(err, BM_ERR_USAGE,
+			 "the model is to be compact, but the weights (%s) are of a resnet50 network: take other "
+			 "weights, --weights none, or --model resnet50",
+			 c->config.weights);
+}
+
 bm_status phase_need_weights(phase_context *c, bm_error *err)
 {
 	if (c->weights || !c->config.weights)
 		return BM_OK;
 	if (strcmp(c->config.weights, "imagenet") == 0) {
+		if (c->config.variant == MODEL_COMPACT)
+			return other_network(c, err);
 		if (c->config.width != 1)
 			return base_fail(
 				err, BM_ERR_USAGE,
@@ -212,6 +236,8 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		status = model_peek(c->weights, &theirs, err);
 		if (status != BM_OK)
 			return status;
+		if (c->config.variant == MODEL_COMPACT && theirs.variant != MODEL_COMPACT)
+			return other_network(c, err);
 		options.variant = theirs.variant;
 		if (theirs.channels > 0)
 			options.channels = theirs.channels;
@@ -232,6 +258,22 @@ void phase_best_model(const phase_context *c, char name[64], int *image_size)
 	for (int i = 0; i < c->config.plan.count; i++)
 		if (c->config.plan.stages[i].number == c->history.best_stage)
 			*image_size = c->config.plan.stages[i].image_size;
+}
+
+const char *phase_split_name(const phase_context *c, char text[32])
+{
+	json_t *json = NULL;
+	int fold, folds;
+	char *path = phase_path(c, PHASE_FOLD, NULL);
+	bool is = path && base_is_file(path) && phase_json_read(path, &json, NULL) == BM_OK &&
+		  json_unpack(json, "{s:i, s:i}", "fold", &fold, "folds", &folds) == 0;
+	if (is)
+		snprintf(text, 32, "fold %d of %d", fold, folds);
+	else
+		snprintf(text, 32, "%s", run_config_split_name(c->config.split));
+	json_decref(json);
+	base_free(path);
+	return text;
 }
 
 const char *phase_network_name(const phase_context *c)

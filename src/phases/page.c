@@ -131,12 +131,12 @@ static void lead(const phase_context *c, base_text *text)
 static void collect_facts(const phase_context *c, answers *a)
 {
 	const train_stage *last = &c->config.plan.stages[c->config.plan.count - 1];
-	char hash[33];
+	char hash[33], split[32];
 	base_hash_text(c->pack.content, hash);
 	answer(a, "Program", "brainmri %s", BM_VERSION);
 	answer(a, "Seed", "%llu", (unsigned long long)c->config.seed);
 	answer(a, "Threads", c->config.threads ? "%d" : "%d (one for each core)", c->threads);
-	answer(a, "Split", c->config.split_seed < 0 ? "%s" : "%s, seed %lld", run_config_split_name(c->config.split),
+	answer(a, "Split", c->config.split_seed < 0 ? "%s" : "%s, seed %lld", phase_split_name(c, split),
 	       (long long)c->config.split_seed);
 	if (c->config.train_share < 1)
 		answer(a, "Training images used", "a share of %g", c->config.train_share);

@@ -127,10 +127,12 @@ static json_t *trial_json(const search *s, const phase_trial *t)
 static bm_status record(const search *s, bm_error *err)
 {
 	json_t *list = json_array();
+	char hash[33];
+	base_hash_text(s->c->set.hash, hash);
 	for (int i = 0; i < s->options->trials; i++)
 		json_array_append_new(list, trial_json(s, &s->trials[i]));
-	json_t *json =
-		json_pack("{s:i, s:i, s:o}", "trials", s->options->trials, "keeps_one_of", KEEP, "results", list);
+	json_t *json = json_pack("{s:i, s:i, s:s, s:o}", "trials", s->options->trials, "keeps_one_of", KEEP, "data",
+				 hash, "results", list);
 	bm_status status = json ? phase_write_json(s->c->folder, "search.json", json, err)
 				: base_fail(err, BM_ERR_MEMORY, "no memory for search.json");
 	json_decref(json);
@@ -149,6 +151,11 @@ static bm_status recall(search *s, bm_error *err)
 	if (status != BM_OK || !json)
 		return status;
 	const json_t *list = json_object_get(json, "results");
+	status = phase_within_check_data(s->c, json, err);
+	if (status != BM_OK) {
+		json_decref(json);
+		return status;
+	}
 	if (json_array_size(list) != (size_t)s->options->trials) {
 		status = base_fail(err, BM_ERR_USAGE,
 				   "'%s' holds a search of %zu trials, not %d; repeat its --trials, or "

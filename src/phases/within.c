@@ -1,5 +1,6 @@
 #include "phases/within.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,6 +19,28 @@ bm_status phase_within_prepare(phase_context *c, data_near_copies *copies, bm_er
 		status = phase_run(c, phase_find(phases[i]), err);
 	c->outer = outer;
 	return status == BM_OK ? data_find_near_copies(&c->pack, c->threads, &c->observer, copies, err) : status;
+}
+
+bm_status phase_within_check_data(const phase_context *c, const json_t *kept, bm_error *err)
+{
+	char hash[33];
+	const char *before = json_string_value(json_object_get(kept, "data"));
+	base_hash_text(c->set.hash, hash);
+	if (!before || strcmp(before, hash) == 0)
+		return BM_OK;
+	return base_fail(err, BM_ERR_DATA,
+			 "'%s' was begun with other images than '%s' holds now; go on with the same, choose another "
+			 "--out, or start it anew without --resume",
+			 c->folder, c->config.data);
+}
+
+bm_status phase_within_note_fold(const phase_context *inner, int fold, int folds, bm_error *err)
+{
+	json_t *json = json_pack("{s:i, s:i}", "fold", fold, "folds", folds);
+	bm_status status = json ? phase_write_json(inner->folder, PHASE_FOLD, json, err)
+				: base_fail(err, BM_ERR_MEMORY, "no memory for " PHASE_FOLD);
+	json_decref(json);
+	return status;
 }
 
 /* What an evaluation that a stopped run may not have reached leaves. */

@@ -109,6 +109,11 @@ class Errors(Case):
         (self.folder / "c.json").write_text('{"data": ')
         self.fails("run", "--config", "c.json", "--out", "c", code=2, says=["line 1"])
         self.fails("run", "--config", "missing.json", "--out", "c", says=["missing.json"])
+        # Another run's settings do not mean its folder.
+        (self.folder / "c.json").write_text('{"data": "data", "out": "theirs"}')
+        for command in ("run", "crossval", "search"):
+            self.fails(command, "--config", "c.json", code=2, says=["where are the results to go", "--out"])
+        self.assertFalse((self.folder / "theirs").exists())
 
     def test_models_that_are_none(self):
         (self.folder / "letter").write_text("no weights at all")
@@ -125,6 +130,29 @@ class Errors(Case):
         self.assertFalse(list((self.folder / "cache").glob("**/*.part")))
         done = self.call("run", "data", "--out", "half", "--weights", "imagenet", "--width", ".5", code=2, env=environment)
         self.assertIn("--width", done.stderr)
+
+    def test_a_model_and_weights_of_another(self):
+        self.fails("run", "data", "--out", "both", "--model", "compact", "--weights", "imagenet", code=2, says=["compact", "resnet50"])
+        self.call("run", "data", "--out", "r50", *SMALL, "--epochs", "1", "--no-bench")
+        model = "r50/best_model_stage1.keras"
+        self.fails("run", "data", "--out", "both", "--model", "compact", "--weights", model, code=2, says=["compact", model, "resnet50"])
+        self.assertFalse((self.folder / "both").exists())
+        self.call("explore", "data", "--out", "begun", "--weights", model)
+        before = self.read("begun/config.json")
+        self.fails("model", "begun", "--model", "compact", code=2, says=["compact", "--weights none"])
+        self.assertEqual(self.read("begun/config.json"), before)
+        self.call("model", "begun", "--model", "resnet50")
+        self.call("model", "begun", "--model", "compact", "--weights", "none")
+        self.fails("model", "begun", "--weights", model, code=2, says=["compact", "--model resnet50"])
+        (self.folder / "c.json").write_text('{"data": "data", "model": "compact", "weights": "imagenet"}')
+        self.fails("run", "--config", "c.json", "--out", "file", code=2, says=["compact", "imagenet"])
+
+    def test_a_look_at_data_leaves_a_run_folder(self):
+        self.call("classes", "data", "--out", "begins")
+        self.call("preprocess", "begins")
+        before = self.read("begins/config.json")
+        self.call("classes", "begins", "--seed", "9")
+        self.assertEqual(self.read("begins/config.json"), before)
 
     def test_phantoms_are_not_mixed(self):
         self.fails("phantom", "data", "--count", "5", code=2, says=["another count"])

@@ -64,6 +64,27 @@ class Report(Case):
         self.assertIn("│ seed", text)
         self.assertIn("Report: three.html", text)
 
+    def test_the_same_paths_are_not_yet_the_same_images(self):
+        self.call("phantom", "others", "--count", self.count, "--size", "48", "--seed", "5")
+        self.call("run", "others", "--out", "elsewhere", *SMALL, "--no-bench", "--epochs", "1")
+        self.assertEqual({r["path"] for r in self.rows("elsewhere")}, {r["path"] for r in self.rows("one")})
+        text = self.call("report", "one", "elsewhere", "--out", "two.html").stdout
+        self.assertIn("one and elsewhere were tested on different images", text)
+
+    def test_settings_of_another_training_are_not_compared(self):
+        shutil.copytree(self.folder / "one", self.folder / "changed")
+        self.call("model", "changed", "--head", "linear")
+        self.assertIn("brainmri train changed", self.call("report", "one", "changed", code=1).stderr)
+
+    def test_a_report_tells_the_settings_of_the_run(self):
+        shutil.copytree(self.folder / "one", self.folder / "told")
+        said = self.call("report", "told", "--seed", "977", "--threads", "3")
+        self.assertIn("change nothing", said.stderr)
+        config = self.load("told/model_metadata.json")["config"]
+        self.assertEqual((config["seed"], config["threads"]), (42, 1))
+        self.assertNotIn("seed 977", self.read("told/MODEL_CARD.md").decode())
+        self.assertTrue('>Seed</th>\n<td class="path">42</td>' in self.read("told/report.html").decode())
+
     def test_what_cannot_be_compared(self):
         self.assertIn("--out is for several runs", self.call("report", "one", "--out", "x.html", code=2).stderr)
         self.assertIn("no-such", self.call("report", "one", "no-such", code=1).stderr)

@@ -84,6 +84,32 @@ class Stale(Case):
         (self.folder / "earlier/phases/made_from.json").write_text(json.dumps(note))
         self.assertIn("different now: plan", self.call("evaluate", "earlier", code=1).stderr)
 
+    def test_a_model_classifies_as_it_was_evaluated(self):
+        image = "data/glioma/phantom_000000.jpg"
+        self.call("run", "data", "--out", "looked", *SMALL, "--epochs", "1", "--no-bench")
+        as_it_was = self.json("predict", "looked", image)["images"]
+        audited = self.json("audit", "data", "data", "--model", "looked")["accuracy_all"]
+        self.call("model", "looked", "--image-size", "64")
+        self.assertEqual(self.json("predict", "looked", image)["images"], as_it_was)
+        self.assertEqual(self.json("predict", "looked/best_model_stage1.keras", image)["images"], as_it_was)
+        self.assertEqual(self.json("audit", "data", "data", "--model", "looked")["accuracy_all"], audited)
+
+        # One that was never evaluated knows only the settings of its run.
+        self.call("model", "looked", "--image-size", "32")
+        self.call("train", "looked")
+        self.call("predict", "looked", image)
+        self.call("model", "looked", "--image-size", "64")
+        self.refused("predict", "looked", image, says=["the trained model in 'looked'", "image_size", "run 'brainmri train looked' again"])
+
+    def test_a_pack_that_another_run_overwrote_is_refused(self):
+        self.call("phantom", "others", "--count", "12", "--size", "48", "--seed", "8")
+        for name, data in (("mine", "data"), ("theirs", "others")):
+            self.call("explore", data, "--out", name, *SMALL, "--epochs", "1", "--pack", "shared")
+            self.call("preprocess", name)
+        self.refused("train", "mine", says=["shared'", "'mine'", "run 'brainmri preprocess mine' again"])
+        self.call("preprocess", "mine")
+        self.call("train", "mine")
+
     def test_results_without_a_note_are_taken(self):
         self.call("run", "data", "--out", "old", *SMALL, "--epochs", "1", "--no-bench")
         (self.folder / "old/phases/made_from.json").unlink()
