@@ -235,7 +235,7 @@ static void epochs_take_the_place_of_a_budget(void **state)
 static void each_split_has_its_name(void **state)
 {
 	(void)state;
-	static const char *const names[DATA_SPLIT_COUNT] = {"default", "guide", "final"};
+	static const char *const names[DATA_SPLIT_COUNT] = {"default", "guide", "final", "refit"};
 	for (int i = 0; i < DATA_SPLIT_COUNT; i++) {
 		bm_error err = {0};
 		run_config c;

@@ -80,7 +80,7 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 	if (a->values[CLI_SAVE_OPTIMIZER])
 		config->save_optimizer = true;
 	if (a->values[CLI_SPLIT] && !run_config_split_parse(a->values[CLI_SPLIT], &config->split))
-		return base_fail(err, BM_ERR_USAGE, "--split takes default, guide or final, not '%s'",
+		return base_fail(err, BM_ERR_USAGE, "--split takes default, guide, final or refit, not '%s'",
 				 a->values[CLI_SPLIT]);
 	if (a->values[CLI_HEAD] && !run_config_head_parse(a->values[CLI_HEAD], &config->head))
 		return base_fail(err, BM_ERR_USAGE, "--head takes guide, dense512 or linear, not '%s'",
