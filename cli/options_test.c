@@ -207,6 +207,31 @@ static void options_reach_the_plan(void **state)
 	run_config_free(&c);
 }
 
+static void epochs_take_the_place_of_a_budget(void **state)
+{
+	(void)state;
+	static const char *const named[] = {"brainmri", "train", "r", "--epochs", "3,3,3", NULL};
+	static const char *const both[] = {"brainmri", "train", "r", "--epochs", "3", "--time-budget", "2m", NULL};
+	for (int own_plan = 0; own_plan < 2; own_plan++) {
+		bm_error err = {0};
+		run_config c;
+		cli_arguments a;
+		run_config_init(&c);
+		assert_int_equal(run_config_plan(&c, "compact", true, &err), BM_OK);
+		assert_true(c.plan.time_budget > 0);
+		assert_int_equal(parse_words(&a, &err, named), BM_OK);
+		assert_int_equal(cli_apply(&a, own_plan, &c, &err), BM_OK);
+		assert_int_equal(c.plan.stages[2].epochs, 3);
+		assert_true(c.plan.time_budget == 0);
+		cli_arguments_free(&a);
+		assert_int_equal(parse_words(&a, &err, both), BM_OK);
+		assert_int_equal(cli_apply(&a, own_plan, &c, &err), BM_OK);
+		assert_true(c.plan.time_budget == 120);
+		cli_arguments_free(&a);
+		run_config_free(&c);
+	}
+}
+
 static void each_split_has_its_name(void **state)
 {
 	(void)state;
@@ -333,6 +358,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_whole_and_within_range),
 		cmocka_unit_test(times_have_units),
 		cmocka_unit_test(options_reach_the_plan),
+		cmocka_unit_test(epochs_take_the_place_of_a_budget),
 		cmocka_unit_test(each_split_has_its_name),
 		cmocka_unit_test(titles_follow_the_network),
 		cmocka_unit_test(without_augmentation_nothing_is_mixed),

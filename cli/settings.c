@@ -283,7 +283,7 @@ static bm_status apply_lists(const cli_arguments *a, train_plan *plan, bm_error 
 	return status;
 }
 
-static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *plan, bm_error *err)
+static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *err)
 {
 	double decay = -1, smoothing = -1;
 	int last = 0;
@@ -298,7 +298,7 @@ static bm_status apply_plan(const cli_arguments *a, bool own_plan, train_plan *p
 	const bool bf16 = precision && strcmp(precision, "bf16") == 0;
 	if (status == BM_OK && precision && !bf16 && strcmp(precision, "f32") != 0)
 		return base_fail(err, BM_ERR_USAGE, "--precision takes f32 or bf16, not '%s'", precision);
-	if (a->values[CLI_EPOCHS] && !own_plan) /* instead of the plan's own budget */
+	if (a->values[CLI_EPOCHS]) /* instead of a budget that the plan has */
 		plan->time_budget = 0;
 	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
 		status = cli_parse_duration("time-budget", a->values[CLI_TIME_BUDGET], &plan->time_budget, err);
@@ -359,7 +359,7 @@ bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, b
 	if (status == BM_OK)
 		status = check_idle(a, config, err);
 	if (status == BM_OK)
-		status = apply_plan(a, own_plan, &config->plan, err);
+		status = apply_plan(a, &config->plan, err);
 	if (status == BM_OK)
 		status = apply_teachers(a, config, err);
 	return status;

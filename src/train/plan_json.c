@@ -27,7 +27,7 @@ static const field fields[] = {
 	{"epochs", WHOLE, AT(epochs), 1, 100000, NEEDED},
 	{"part", PART, AT(part), MODEL_HEAD_ONLY, MODEL_ALL, NEEDED},
 	{"last_layers", WHOLE, AT(last_layers), 0, 100000, 0},
-	{"image_size", WHOLE, AT(image_size), 32, 4096, NEEDED},
+	{"image_size", WHOLE, AT(image_size), 32, 1024, NEEDED},
 	{"batch", WHOLE, AT(batch), 1, 65536, 16},
 	{"schedule", SCHEDULE, AT(schedule), TRAIN_CONSTANT, TRAIN_ONE_CYCLE, TRAIN_CONSTANT},
 	{"learning_rate", REAL, AT(learning_rate), 0, 1000, NEEDED},
@@ -45,7 +45,7 @@ static const field fields[] = {
 	{"sharpness", REAL, AT(augmentation.sharpness), 0, 4, 0},
 	{"noise", REAL, AT(augmentation.noise), 0, 1, 0},
 	{"erase", REAL, AT(augmentation.erase), 0, 0.9, 0},
-	{"mixup", REAL, AT(mixup), 0, 10, 0},
+	{"mixup", REAL, AT(mixup), 0, 4, 0},
 	{"distillation", REAL, AT(distillation), 0, 1, 0},
 	{"patience", WHOLE, AT(patience), 0, 100000, 0},
 	{"plateau_patience", WHOLE, AT(plateau_patience), 0, 100000, 0},
@@ -244,17 +244,29 @@ static bm_status check_known(json_t *object, int index, bm_error *err)
 	return BM_OK;
 }
 
+/* Cut short, it could end within a character, and the plan could not be written again. */
+static bm_status take_text(char *member, size_t size, const char *text, const char *what, bm_error *err)
+{
+	const int length = snprintf(member, size, "%s", text);
+	if (length < 0 || (size_t)length >= size)
+		return base_fail(err, BM_ERR_FORMAT,
+				 "training plan: %s is %zu bytes long, and at most %zu are possible; shorten it", what,
+				 strlen(text), size - 1);
+	return BM_OK;
+}
+
 static bm_status stage_from_json(json_t *object, int index, train_stage *stage, bm_error *err)
 {
 	const json_t *title = json_object_get(object, "title");
 	if (title && !json_is_string(title))
 		return misread(err, index, "title", "a text");
-	if (title)
-		snprintf(stage->title, sizeof stage->title, "%s", json_string_value(title));
-	else
-		snprintf(stage->title, sizeof stage->title, "Stage %d", index + 1);
+	char text[32];
+	snprintf(text, sizeof text, title ? "'title' of stage %d" : "Stage %d", index + 1);
+	bm_status status =
+		take_text(stage->title, sizeof stage->title, title ? json_string_value(title) : text, text, err);
 	stage->number = index + 1;
-	bm_status status = check_known(object, index, err);
+	if (status == BM_OK)
+		status = check_known(object, index, err);
 	if (status != BM_OK)
 		return status;
 	for (size_t i = 0; i < FIELDS; i++) {
@@ -330,8 +342,9 @@ bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err
 	if (status == BM_OK && json_array_size(stages) > TRAIN_STAGES_MAX)
 		status = base_fail(err, BM_ERR_FORMAT, "training plan: it has %zu stages; at most %d are possible",
 				   json_array_size(stages), TRAIN_STAGES_MAX);
+	if (status == BM_OK)
+		status = take_text(plan->name, sizeof plan->name, name, "'name'", err);
 	if (status == BM_OK) {
-		snprintf(plan->name, sizeof plan->name, "%s", name);
 		plan->class_weights = weights;
 		plan->mirror = mirror;
 		plan->time_budget = budget;

@@ -119,6 +119,48 @@ static void test_bad_plans_are_named(void **unused)
 		BM_ERR_USAGE);
 }
 
+static void test_what_the_training_cannot_do_is_refused(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	bm_error err;
+	train_plan_compact(&plan, 160);
+	plan.stages[0].image_size = 1025; /* the loader makes no larger images */
+	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "image_size"));
+	plan.stages[0].image_size = 1024;
+	plan.stages[0].mixup = 4;
+	assert_int_equal(train_plan_check(&plan, &err), BM_OK);
+	plan.stages[0].mixup = 4.5f;
+	assert_int_equal(train_plan_check(&plan, &err), BM_ERR_USAGE);
+	assert_non_null(strstr(err.message, "mixup"));
+}
+
+static void test_long_names_are_refused_whole(void **unused)
+{
+	(void)unused;
+	train_plan plan;
+	bm_error err;
+	char letters[100] = "", text[400], *json;
+	for (int i = 0; i < 48; i++)
+		strcat(letters, "ш"); /* two bytes */
+	snprintf(text, sizeof text, "{\"name\":\"x\", \"stages\":[{" STAGE ", \"title\":\"%s\"}]}", letters);
+	assert_int_equal(train_plan_from_json(text, &plan, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "'title' of stage 1"));
+	assert_non_null(strstr(err.message, "95"));
+	letters[94] = '\0';
+	snprintf(text, sizeof text, "{\"name\":\"x\", \"stages\":[{" STAGE ", \"title\":\"%s\"}]}", letters);
+	assert_int_equal(train_plan_from_json(text, &plan, &err), BM_OK);
+	assert_string_equal(plan.stages[0].title, letters);
+	assert_int_equal(train_plan_to_json(&plan, &json, &err), BM_OK);
+	base_free(json);
+	letters[32] = '\0';
+	snprintf(text, sizeof text, "{\"name\":\"%s\", \"stages\":[{" STAGE "}]}", letters);
+	assert_int_equal(train_plan_from_json(text, &plan, &err), BM_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "'name'"));
+	assert_non_null(strstr(err.message, "31"));
+}
+
 /* A file from before fields were added. */
 static void test_missing_fields_have_defaults(void **unused)
 {
@@ -163,6 +205,8 @@ int main(void)
 		cmocka_unit_test(test_two_stage),
 		cmocka_unit_test(test_scratch_sizes),
 		cmocka_unit_test(test_bad_plans_are_named),
+		cmocka_unit_test(test_what_the_training_cannot_do_is_refused),
+		cmocka_unit_test(test_long_names_are_refused_whole),
 		cmocka_unit_test(test_missing_fields_have_defaults),
 		cmocka_unit_test(test_unknown_fields_are_named),
 	};

@@ -35,28 +35,31 @@ static void the_plan(train_plan *plan)
 
 static fixture_data data;
 
-/* Stops the process at the n-th report of progress, or tells it to cancel there. */
+/* Kills the process at the n-th report of progress, or cancels behind the last step of the n-th epoch, in its validation. */
 typedef struct stop {
 	long reports, kill_at;
+	int epochs, cancel_epoch;
 	atomic_bool cancel;
 } stop;
 
 static void on_progress(void *self, const base_progress *progress)
 {
 	stop *s = self;
-	(void)progress;
 	if (++s->reports == s->kill_at)
 		kill(getpid(), SIGKILL);
+	if (progress->done == progress->total && strncmp(progress->what, "Epoch", 5) == 0 &&
+	    ++s->epochs == s->cancel_epoch)
+		atomic_store(&s->cancel, true);
 }
 
 /* What a child does: exit code 0 done, 3 cancelled, 1 failed. */
-static int run(const char *folder, bool resume, long kill_at, int cancel_after_ms)
+static int run(const char *folder, bool resume, long kill_at, int cancel_epoch)
 {
 	model m, teacher;
 	train_plan plan;
 	train_history history;
 	bm_error err = {0};
-	stop s = {.kill_at = kill_at};
+	stop s = {.kill_at = kill_at, .cancel_epoch = cancel_epoch};
 	const base_observer observer = {.self = &s, .progress = on_progress, .cancel = &s.cancel};
 	const train_options options = {
 		.run_folder = folder,
@@ -70,7 +73,7 @@ static int run(const char *folder, bool resume, long kill_at, int cancel_after_m
 	fixture_model(&teacher, true);
 	fixture_model(&m, false);
 	the_plan(&plan);
-	if (cancel_after_ms == 0)
+	if (cancel_epoch == 0) /* at once */
 		atomic_store(&s.cancel, true);
 	const bm_status status = train_run(&m, &data.pack, &data.split, &plan, &options, &observer, &history, &err);
 	if (status == BM_OK) {
@@ -86,12 +89,12 @@ static int run(const char *folder, bool resume, long kill_at, int cancel_after_m
 }
 
 /* Runs a child; with kill_after_ms >= 0 kills it then. Returns the exit code, or -1 when it was killed. */
-static int child(const char *folder, bool resume, long kill_at, int cancel_after_ms, int kill_after_ms)
+static int child(const char *folder, bool resume, long kill_at, int cancel_epoch, int kill_after_ms)
 {
 	const pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(run(folder, resume, kill_at, cancel_after_ms));
+		_exit(run(folder, resume, kill_at, cancel_epoch));
 	if (kill_after_ms >= 0) {
 		const struct timespec pause = {kill_after_ms / 1000, (long)(kill_after_ms % 1000) * 1000000};
 		nanosleep(&pause, NULL);
@@ -224,6 +227,19 @@ static void test_cancelled(void **unused)
 	compare(whole, path);
 }
 
+/* The rate of the epoch is that of its last step, which was made before. */
+static void test_cancelled_in_the_validation(void **unused)
+{
+	(void)unused;
+	char whole[128], path[128];
+	folder_of("whole", whole);
+	folder_of("validated", path);
+	assert_int_equal(child(path, false, -1, 5, -1), 3); /* of the first stage on the cycle */
+	assert_int_equal(child(path, true, -1, 3, -1), 3);  /* the last of all */
+	assert_int_equal(child(path, true, -1, -1, -1), 0);
+	compare(whole, path);
+}
+
 static void test_another_plan_is_refused(void **unused)
 {
 	(void)unused;
@@ -285,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_killed_at_steps),
 		cmocka_unit_test(test_killed_at_any_time),
 		cmocka_unit_test(test_cancelled),
+		cmocka_unit_test(test_cancelled_in_the_validation),
 		cmocka_unit_test(test_another_plan_is_refused),
 	};
 	return cmocka_run_group_tests(tests, begin, end);

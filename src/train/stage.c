@@ -133,13 +133,18 @@ void train_stage_close(trainer *t)
 	t->probabilities = t->gradient = NULL;
 }
 
-double train_rate(const trainer *t)
+static double rate_at(const trainer *t, uint64_t cycle_step)
 {
 	const train_stage *stage = &t->plan->stages[t->state.stage];
 	const double peak = (double)stage->learning_rate * t->state.rate_factor;
 	if (stage->schedule == TRAIN_ONE_CYCLE)
-		return peak * train_cycle_shape(train_cycle_progress(&t->state.cycle, t->state.cycle_step));
+		return peak * train_cycle_shape(train_cycle_progress(&t->state.cycle, cycle_step));
 	return peak;
+}
+
+double train_rate(const trainer *t)
+{
+	return rate_at(t, t->state.cycle_step);
 }
 
 double train_seconds(const trainer *t)
@@ -277,8 +282,11 @@ static bm_status train_pass(trainer *t, double *rate, bm_error *err)
 	double shown = 0;
 	bm_status status = BM_OK;
 	*rate = train_rate(t);
-	if (s->batch >= batches)
-		return BM_OK; /* stopped in the validation */
+	if (s->batch >= batches) { /* stopped in the validation: the rate is that of the epoch's last step */
+		if (s->cycle_step > 0)
+			*rate = rate_at(t, s->cycle_step - 1);
+		return BM_OK;
+	}
 	const double begin = base_now();
 	/* Any number that no other epoch of the plan has. */
 	status = data_loader_start(t->loader, (uint64_t)s->stage * 1000000 + (uint64_t)s->epoch, s->batch, err);

@@ -29,7 +29,7 @@ typedef struct train_stage {
 	float label_smoothing;
 	float clip_norm;
 	data_augmentation augmentation;
-	float mixup; /* alpha of Beta(alpha, alpha), by which two images and their losses are mixed (Zhang et al. 2018); 0: not */
+	float mixup; /* alpha of Beta(alpha, alpha), by which two images and their losses are mixed (Zhang et al. 2018), at most 4; 0: not */
 	float distillation; /* share of the loss that compares with what the teachers say of the same images, [0, 1]; 0: labels only (teachers.h) */
 	int patience; /* epochs without a better validation accuracy until the stage ends early; 0: never */
 	int plateau_patience; /* epochs without a better validation loss until the rate is multiplied by plateau_factor; 0: never */
