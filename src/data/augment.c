@@ -17,7 +17,9 @@ bm_status data_scratch_create(int size, data_scratch *out, bm_error *err)
 		out->plane = base_malloc((size_t)size * (size_t)size, sizeof *out->plane, "augmentation", err);
 	if (out->plane)
 		out->rows = base_malloc(side * 3, sizeof *out->rows, "augmentation", err);
-	if (!out->rows) {
+	if (out->rows)
+		out->matched = base_malloc((size_t)size * (size_t)size, sizeof *out->matched, "augmentation", err);
+	if (!out->matched) {
 		data_scratch_free(out);
 		return BM_ERR_MEMORY;
 	}
@@ -29,6 +31,7 @@ void data_scratch_free(data_scratch *scratch)
 	base_free(scratch->quads);
 	base_free(scratch->plane);
 	base_free(scratch->rows);
+	base_free(scratch->matched);
 	*scratch = (data_scratch){0};
 }
 
@@ -36,7 +39,44 @@ bool data_augmentation_is_none(const data_augmentation *a)
 {
 	return !a->flip && a->rotation == 0 && a->shift == 0 && a->zoom == 0 && a->brightness == 0 &&
 	       a->contrast == 0 && a->stretch == 0 && a->gamma == 0 && a->sharpness == 0 && a->noise == 0 &&
-	       a->erase == 0;
+	       a->levels == 0 && a->erase == 0;
+}
+
+enum { LEVELS = 256, GROUND = 12 }; /* darker pixels are the background */
+
+static size_t count_levels(const uint8_t *pixels, size_t count, uint32_t levels[LEVELS])
+{
+	size_t n = 0;
+	memset(levels, 0, LEVELS * sizeof *levels);
+	for (size_t i = 0; i < count; i++)
+		levels[pixels[i]]++;
+	for (int v = GROUND; v < LEVELS; v++)
+		n += levels[v];
+	return n;
+}
+
+void data_match_levels(const uint8_t *pixels, const uint8_t *like, size_t count, float amount, uint8_t *out)
+{
+	uint32_t own[LEVELS], other[LEVELS];
+	uint8_t table[LEVELS];
+	const size_t own_count = count_levels(pixels, count, own), other_count = count_levels(like, count, other);
+	/* The level of `other` below which as large a share lies, from the middle of each own level. */
+	double below = 0, passed = 0;
+	int at = GROUND;
+	for (int v = 0; v < LEVELS; v++) {
+		table[v] = (uint8_t)v;
+		if (v < GROUND || own_count == 0 || other_count == 0)
+			continue;
+		const double wanted = (below + own[v] / 2.0) / (double)own_count * (double)other_count;
+		below += own[v];
+		while (at < LEVELS - 1 && passed + other[at] < wanted)
+			passed += other[at++];
+		const double within = other[at] > 0 ? (wanted - passed) / other[at] - 0.5 : 0;
+		const double matched = at + fmin(fmax(within, -0.5), 0.5);
+		table[v] = (uint8_t)(v + (double)amount * (fmin(matched, LEVELS - 1) - v) + 0.5);
+	}
+	for (size_t i = 0; i < count; i++)
+		out[i] = table[pixels[i]];
 }
 
 BASE_CLONES static void convert(const uint8_t *restrict pixels, size_t count, float *restrict out)

@@ -14,7 +14,8 @@
 enum { PIECE = 8, SIZE_MAX_PIXELS = 1024, AHEAD = 4, THREADS_MAX = 256 };
 
 /* Streams of random numbers. */
-static const uint64_t ORDER = 0x6F72646572 /* "order" */, CHANGE = 0x6368616E6765 /* "change" */;
+static const uint64_t ORDER = 0x6F72646572 /* "order" */, CHANGE = 0x6368616E6765 /* "change" */,
+		      LEVELS = 0x6C6576656C73 /* "levels" */;
 
 struct slot {
 	data_batch batch;
@@ -82,6 +83,19 @@ static void make_piece(const data_loader *l, struct slot *slot, size_t batch, in
 		if (plain) {
 			data_pixels_to_floats(pixels, o->image_size, o->channels, out);
 			continue;
+		}
+		if (o->augmentation.levels > 0) {
+			base_random other =
+				base_random_make(o->seed, base_random_mix(base_random_mix(LEVELS, l->epoch), position));
+			const bool takes = base_random_uniform(&other) < o->augmentation.levels;
+			const size_t from_member = (size_t)base_random_below(&other, l->count);
+			const float amount = base_random_uniform(&other);
+			if (takes) {
+				data_match_levels(pixels, image_pixels(l, from_member),
+						  (size_t)o->image_size * (size_t)o->image_size, amount,
+						  scratch->matched);
+				pixels = scratch->matched;
+			}
 		}
 		base_random random =
 			base_random_make(o->seed, base_random_mix(base_random_mix(CHANGE, l->epoch), position));
@@ -159,12 +173,13 @@ static bm_status check(const data_pack *pack, const size_t *indices, size_t coun
 	    !(a->rotation >= 0 && a->rotation <= 180) || !(a->brightness >= 0 && a->brightness <= 1) ||
 	    !(a->contrast >= 0 && a->contrast <= 1) || !(a->stretch >= 0 && a->stretch < 1) ||
 	    !(a->gamma >= 0 && a->gamma <= 2) || !(a->erase >= 0 && a->erase < 1) ||
-	    !(a->sharpness >= 0 && a->sharpness <= 4) || !(a->noise >= 0 && a->noise <= 1))
-		return base_fail(
-			err, BM_ERR_USAGE,
-			"an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
-			"brightness, contrast and noise 0 to 1, gamma 0 to 2, sharpness 0 to 4, zoom, stretch and "
-			"erase below 1");
+	    !(a->sharpness >= 0 && a->sharpness <= 4) || !(a->noise >= 0 && a->noise <= 1) ||
+	    !(a->levels >= 0 && a->levels <= 1))
+		return base_fail(err, BM_ERR_USAGE,
+				 "an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
+				 "brightness, contrast, noise and levels 0 to 1, gamma 0 to 2, sharpness 0 to 4, zoom, "
+				 "stretch and "
+				 "erase below 1");
 	for (size_t i = 0; i < count; i++) {
 		if (indices[i] >= pack->count)
 			return base_fail(err, BM_ERR_DATA, "image %zu is not in the pack of %zu; make the split again",

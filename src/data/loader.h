@@ -17,7 +17,8 @@ typedef struct data_augmentation {
 	float gamma;	  /* exponent exp(+-) of the grey levels */
 	float sharpness;  /* x + s (x - x blurred over 3x3), s up to this either way: below 0 blurs. 0 to 4 */
 	float noise;	  /* deviation of Gaussian noise, from 0 up to this, in units of white */
-	float erase;	  /* a rectangle of up to this fraction of the side is blacked out, half the time */
+	float levels; /* how often an image takes, by a random share, the grey levels of another one, of any class. 0 to 1 */
+	float erase; /* a rectangle of up to this fraction of the side is blacked out, half the time */
 } data_augmentation;
 
 typedef struct data_loader_options {

@@ -254,6 +254,7 @@ static void within_range_and_changed(void **state)
 							.contrast = 1,
 							.stretch = 0.9f,
 							.gamma = 2,
+							.levels = 0.5f,
 							.erase = 0.9f}};
 	struct epoch epoch;
 	(void)state;
@@ -433,6 +434,32 @@ static void sharpened_and_noisy(void **state)
 	assert_true(least < -0.9 && most > 0.9 && loudest > 0.09);
 }
 
+/* Every share of dark foreground of one image comes to stand where the same share of the other stands; the background stays. */
+static void grey_levels_of_another(void **state)
+{
+	enum { N = 4000 };
+	static uint8_t own[N], other[N], out[N];
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		own[i] = (uint8_t)(i < N / 4 ? 0 : 20 + i % 100);
+		other[i] = (uint8_t)(i < N / 2 ? 5 : 60 + (i % 100) * 3 / 2);
+	}
+	data_match_levels(own, other, N, 0, out);
+	assert_memory_equal(out, own, N);
+	data_match_levels(own, other, N, 1, out);
+	for (int i = 0; i < N; i++)
+		assert_true(own[i] < 12 ? out[i] == own[i] : abs(out[i] - (60 + (own[i] - 20) * 3 / 2)) <= 2);
+	data_match_levels(own, other, N, 0.5f, out);
+	for (int i = 0; i < N; i++)
+		assert_true(own[i] < 12 || abs(2 * out[i] - own[i] - (60 + (own[i] - 20) * 3 / 2)) <= 4);
+	data_match_levels(own, own, N, 1, out);
+	for (int i = 0; i < N; i++)
+		assert_true(abs(out[i] - own[i]) <= 1);
+	memset(other, 0, N); /* nothing to match */
+	data_match_levels(own, other, N, 1, out);
+	assert_memory_equal(out, own, N);
+}
+
 static void stretched_bent_and_erased(void **state)
 {
 	static uint8_t pixels[SIDE * SIDE];
@@ -540,13 +567,21 @@ static void memory_runs_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_image_once_in_order),  cmocka_unit_test(three_equal_channels_of_another_size),
-		cmocka_unit_test(shuffled_and_filled_up),    cmocka_unit_test(same_bytes_with_any_number_of_threads),
-		cmocka_unit_test(begun_in_the_middle),	     cmocka_unit_test(epochs_one_after_another),
-		cmocka_unit_test(within_range_and_changed),  cmocka_unit_test(nothing_changes_nothing),
-		cmocka_unit_test(flipped_half_the_time),     cmocka_unit_test(geometry),
-		cmocka_unit_test(brightness_and_contrast),   cmocka_unit_test(sharpened_and_noisy),
-		cmocka_unit_test(stretched_bent_and_erased), cmocka_unit_test(refused),
+		cmocka_unit_test(each_image_once_in_order),
+		cmocka_unit_test(three_equal_channels_of_another_size),
+		cmocka_unit_test(shuffled_and_filled_up),
+		cmocka_unit_test(same_bytes_with_any_number_of_threads),
+		cmocka_unit_test(begun_in_the_middle),
+		cmocka_unit_test(epochs_one_after_another),
+		cmocka_unit_test(within_range_and_changed),
+		cmocka_unit_test(nothing_changes_nothing),
+		cmocka_unit_test(flipped_half_the_time),
+		cmocka_unit_test(geometry),
+		cmocka_unit_test(brightness_and_contrast),
+		cmocka_unit_test(sharpened_and_noisy),
+		cmocka_unit_test(grey_levels_of_another),
+		cmocka_unit_test(stretched_bent_and_erased),
+		cmocka_unit_test(refused),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests_name("data/loader", tests, setup, teardown);

@@ -98,6 +98,7 @@ bm_status phase_trial_settings(const phase_trial *t, const run_config *base, dou
 		a->gamma = fminf(a->gamma * (float)t->augmentation, 2);
 		a->sharpness = fminf(a->sharpness * (float)t->augmentation, 4);
 		a->noise = fminf(a->noise * (float)t->augmentation, 1);
+		a->levels = fminf(a->levels * (float)t->augmentation, 1);
 		a->erase = fminf(a->erase * (float)t->augmentation, 0.9f);
 	}
 	return BM_OK;

@@ -44,6 +44,7 @@ static const field fields[] = {
 	{"gamma", REAL, AT(augmentation.gamma), 0, 2, 0},
 	{"sharpness", REAL, AT(augmentation.sharpness), 0, 4, 0},
 	{"noise", REAL, AT(augmentation.noise), 0, 1, 0},
+	{"levels", REAL, AT(augmentation.levels), 0, 1, 0},
 	{"erase", REAL, AT(augmentation.erase), 0, 0.9, 0},
 	{"mixup", REAL, AT(mixup), 0, 4, 0},
 	{"distillation", REAL, AT(distillation), 0, 1, 0},

@@ -34,7 +34,7 @@ const char *train_format_rate(double rate, char *buffer)
 static bool augments(const data_augmentation *a)
 {
 	return a->flip || a->rotation > 0 || a->shift > 0 || a->zoom > 0 || a->brightness > 0 || a->contrast > 0 ||
-	       a->stretch > 0 || a->gamma > 0 || a->sharpness > 0 || a->noise > 0 || a->erase > 0;
+	       a->stretch > 0 || a->gamma > 0 || a->sharpness > 0 || a->noise > 0 || a->levels > 0 || a->erase > 0;
 }
 
 static void samples(const trainer *t, const char *name, data_part part)
