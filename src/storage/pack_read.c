@@ -230,22 +230,6 @@ static bm_status find_directory(pack *p, const char *url, const uint8_t *tail, s
 	return BM_OK;
 }
 
-bool storage_pack_good_name(const char *name, size_t length)
-{
-	if (length == 0 || memchr(name, '\0', length) || memchr(name, '\\', length))
-		return false;
-	for (size_t at = 0; at <= length;) {
-		size_t part = 0;
-		while (at + part < length && name[at + part] != '/')
-			part++;
-		if (part == 0 || (part == 1 && name[at] == '.') ||
-		    (part == 2 && name[at] == '.' && name[at + 1] == '.'))
-			return false;
-		at += part + 1;
-	}
-	return true;
-}
-
 /* One entry of the directory; *used: its bytes. Folders are left out: the paths say what there is. */
 static bm_status parse_entry(pack *p, const char *url, const uint8_t *at, size_t left, uint64_t directory, size_t *used,
 			     bm_error *err)

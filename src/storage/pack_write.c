@@ -227,6 +227,22 @@ static bm_status check(maker *m, storage *to, const char *path, bm_error *err)
 	return status;
 }
 
+bool storage_pack_good_name(const char *name, size_t length)
+{
+	if (length == 0 || memchr(name, '\0', length) || memchr(name, '\\', length))
+		return false;
+	for (size_t at = 0; at <= length;) {
+		size_t part = 0;
+		while (at + part < length && name[at + part] != '/')
+			part++;
+		if (part == 0 || (part == 1 && name[at] == '.') ||
+		    (part == 2 && name[at] == '.' && name[at + 1] == '.'))
+			return false;
+		at += part + 1;
+	}
+	return true;
+}
+
 static bm_status prepare(maker *m, bm_error *err)
 {
 	m->paths = base_calloc(m->count, sizeof *m->paths, "a pack's directory", err);
