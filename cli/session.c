@@ -71,6 +71,8 @@ static bm_status configure(const cli_arguments *a, int flags, run_config *config
 			operand, operand, operand);
 	if (file)
 		status = run_config_read(file, config, err);
+	if (status == BM_OK) /* another run's settings, not its folder */
+		status = run_config_set(&config->out, NULL, err);
 	if (status == BM_OK && operand)
 		status = run_config_set_path(&config->data, operand, err);
 	return status == BM_OK ? cli_apply(a, file != NULL, config, err) : status;

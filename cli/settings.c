@@ -105,38 +105,33 @@ static bm_status check_weights(const cli_arguments *a, model_variant theirs, con
 static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_error *err)
 {
 	const char *file = a->values[CLI_WEIGHTS];
-	model_options options;
-	if (!file && a->values[CLI_NETWORK] && config->weights) { /* named before */
-		if (strcmp(config->weights, "imagenet") == 0)
-			return check_weights(a, MODEL_V1, config, err);
-		bm_status status = model_peek(config->weights, &options, err);
-		return status == BM_OK ? check_weights(a, options.variant, config, err) : status;
-	}
-	if (!file)
-		return BM_OK;
-	if (strcmp(file, "none") == 0)
-		return run_config_set(&config->weights, NULL, err);
-	if (strcmp(file, "imagenet") == 0) { /* fetched when the network is made */
-		bm_status status = run_config_set(&config->weights, file, err);
-		return status == BM_OK ? check_weights(a, MODEL_V1, config, err) : status;
-	}
-	if (!base_is_file(file))
+	model_options options = {.variant = MODEL_V1}; /* ImageNet's, which are fetched when the network is made */
+	const bool none = file && strcmp(file, "none") == 0, fetched = file && strcmp(file, "imagenet") == 0;
+	bm_status status = BM_OK;
+	if (file && !none && !fetched && !base_is_file(file))
 		return base_fail(err, BM_ERR_NOT_FOUND,
 				 "--weights: there is no file '%s'; it takes none, imagenet or a .keras, .h5 or "
 				 ".safetensors file",
 				 file);
-	bm_status status = run_config_set_path(&config->weights, file, err);
-	if (status == BM_OK)
-		status = model_peek(file, &options, err);
+	if (none || fetched)
+		status = run_config_set(&config->weights, none ? NULL : file, err);
+	else if (file)
+		status = run_config_set_path(&config->weights, file, err);
+	/* Named here or before, beside a network that is named here. */
+	if (status != BM_OK || !config->weights || !(file || a->values[CLI_NETWORK]))
+		return status;
+	if (strcmp(config->weights, "imagenet") != 0)
+		status = model_peek(config->weights, &options, err);
 	if (status == BM_OK)
 		status = check_weights(a, options.variant, config, err);
-	if (status == BM_OK && options.width > 0)
+	if (status != BM_OK || !file || fetched)
+		return status;
+	if (options.width > 0)
 		config->width = options.width;
-	if (status == BM_OK && options.image_size > 0)
+	if (options.image_size > 0)
 		config->image_size = options.image_size;
-	if (status == BM_OK)
-		config->variant = options.variant == MODEL_COMPACT ? MODEL_COMPACT : MODEL_V1;
-	return status;
+	config->variant = options.variant == MODEL_COMPACT ? MODEL_COMPACT : MODEL_V1;
+	return BM_OK;
 }
 
 /* Paths separated by commas, made absolute; and the plan's share for what they say. */
@@ -192,21 +187,6 @@ static bm_status apply_model(const cli_arguments *a, run_config *config, bm_erro
 			       !a->values[CLI_IMAGE_SIZE] && !config->weights, err);
 }
 
-/* What a plan's own titles say of the network, when the settings make it another. */
-static void fit_titles(run_config *config)
-{
-	for (int i = 0; i < config->plan.count; i++) {
-		train_stage *stage = &config->plan.stages[i];
-		int first, second, end = 0;
-		if (sscanf(stage->title, "All layers at %d x %d%n", &first, &second, &end) == 2 && !stage->title[end])
-			snprintf(stage->title, sizeof stage->title, "All layers at %d x %d", stage->image_size,
-				 stage->image_size);
-		if (config->variant == MODEL_COMPACT &&
-		    strcmp(stage->title, "Training with frozen ResNet-50 base") == 0)
-			strcpy(stage->title, "Training with frozen base");
-	}
-}
-
 static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
 {
 	bm_status status = apply_model(a, config, err);
@@ -231,7 +211,6 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 	int wanted = config->image_size;
 	config->image_size = size;
 	run_config_resize(config, wanted);
-	fit_titles(config);
 	return BM_OK;
 }
 
@@ -326,15 +305,20 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 	return BM_OK;
 }
 
+static bm_status check_resume(const cli_arguments *a, const run_config *config, bm_error *err)
+{
+	if (!a->values[CLI_RESUME] || config->data || !config->out || cli_is_run(config->out))
+		return BM_OK;
+	return base_fail(err, BM_ERR_NOT_FOUND,
+			 "--resume: there is no run in '%s' to go on with (it has no config.json); begin one with "
+			 "'brainmri %s DATA --out %s'",
+			 config->out, a->command->name, config->out);
+}
+
 /* What is asked for here and would do nothing; a file may hold it. */
 static bm_status check_idle(const cli_arguments *a, const run_config *config, bm_error *err)
 {
 	bool last = false;
-	if (a->values[CLI_RESUME] && !config->data && config->out && !cli_is_run(config->out))
-		return base_fail(err, BM_ERR_NOT_FOUND,
-				 "--resume: there is no run in '%s' to go on with (it has no config.json); begin one "
-				 "with 'brainmri %s DATA --out %s'",
-				 config->out, a->command->name, config->out);
 	if (a->values[CLI_DROPOUT] && config->head == MODEL_HEAD_LINEAR)
 		return base_fail(err, BM_ERR_USAGE,
 				 "--dropout does nothing: the head 'linear' has no dropout; leave it away, or name "
@@ -351,11 +335,15 @@ static bm_status check_idle(const cli_arguments *a, const run_config *config, bm
 
 bm_status cli_apply(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
 {
+	const int size = config->image_size;
 	bm_status status = apply_general(a, config, err);
 	if (status == BM_OK)
 		status = apply_network(a, own_plan, config, err);
-	if (status == BM_OK && (!own_plan || a->values[CLI_PLAN] || a->values[CLI_NETWORK]))
-		fit_titles(config);
+	if (status == BM_OK &&
+	    (!own_plan || a->values[CLI_PLAN] || a->values[CLI_NETWORK] || config->image_size != size))
+		train_plan_fit_titles(&config->plan, config->variant == MODEL_COMPACT);
+	if (status == BM_OK)
+		status = check_resume(a, config, err);
 	if (status == BM_OK)
 		status = check_idle(a, config, err);
 	if (status == BM_OK)

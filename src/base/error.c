@@ -50,7 +50,6 @@ static size_t character(const unsigned char *text)
 	return length;
 }
 
-/* A message is one line of UTF-8: file names may hold anything else, and what was cut may end within a character. */
 void base_tidy(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p;) {
@@ -63,6 +62,19 @@ void base_tidy(char *text)
 	}
 }
 
+/* A message is one line of UTF-8: file names may hold anything else, and a cut must not split a character. */
+static void tidy(char message[BM_MESSAGE_SIZE])
+{
+	const size_t length = strlen(message);
+	size_t lead = length;
+	while (lead > 0 && length - lead < 3 && ((unsigned char)message[lead - 1] & 0xC0) == 0x80)
+		lead--;
+	if (length == BM_MESSAGE_SIZE - 1 && lead > 0 && (unsigned char)message[lead - 1] >= 0xC0 &&
+	    character((const unsigned char *)message + lead - 1) == 0)
+		message[lead - 1] = '\0';
+	base_tidy(message);
+}
+
 bm_status base_fail(bm_error *err, bm_status status, const char *format, ...)
 {
 	if (err) {
@@ -73,7 +85,7 @@ bm_status base_fail(bm_error *err, bm_status status, const char *format, ...)
 		if (vsnprintf(message, sizeof message, format, args) < 0)
 			message[0] = '\0';
 		va_end(args);
-		base_tidy(message);
+		tidy(message);
 		memcpy(err->message, message, sizeof message);
 		err->status = status;
 	}
@@ -98,7 +110,7 @@ bm_status base_prefix(bm_error *err, bm_status status, const char *format, ...)
 			old = room;
 		memcpy(message + length, err->message, old);
 		message[(size_t)length + old] = '\0';
-		base_tidy(message);
+		tidy(message);
 		memcpy(err->message, message, strlen(message) + 1);
 		err->status = status;
 	}

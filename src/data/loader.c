@@ -68,6 +68,22 @@ static const uint8_t *image_pixels(const data_loader *l, size_t member)
 	return l->resized ? l->resized + member * area : l->pack->images + l->indices[member] * area;
 }
 
+/* The pixels, or now and then what becomes of them with another image's grey levels. A stream of its own leaves the other changes as they were. */
+static const uint8_t *take_levels(const data_loader *l, const uint8_t *pixels, size_t position, data_scratch *scratch)
+{
+	const data_loader_options *o = &l->options;
+	if (o->augmentation.levels <= 0)
+		return pixels;
+	base_random random = base_random_make(o->seed, base_random_mix(base_random_mix(LEVELS, l->epoch), position));
+	if (base_random_uniform(&random) >= o->augmentation.levels)
+		return pixels;
+	const size_t other = (size_t)base_random_below(&random, l->count);
+	const float amount = base_random_uniform(&random);
+	data_match_levels(pixels, image_pixels(l, other), (size_t)o->image_size * (size_t)o->image_size, amount,
+			  scratch->matched);
+	return scratch->matched;
+}
+
 /* Images [from, to) of a batch. Reads only what stands still while workers are busy. */
 static void make_piece(const data_loader *l, struct slot *slot, size_t batch, int from, int to, data_scratch *scratch)
 {
@@ -84,19 +100,7 @@ static void make_piece(const data_loader *l, struct slot *slot, size_t batch, in
 			data_pixels_to_floats(pixels, o->image_size, o->channels, out);
 			continue;
 		}
-		if (o->augmentation.levels > 0) {
-			base_random other =
-				base_random_make(o->seed, base_random_mix(base_random_mix(LEVELS, l->epoch), position));
-			const bool takes = base_random_uniform(&other) < o->augmentation.levels;
-			const size_t from_member = (size_t)base_random_below(&other, l->count);
-			const float amount = base_random_uniform(&other);
-			if (takes) {
-				data_match_levels(pixels, image_pixels(l, from_member),
-						  (size_t)o->image_size * (size_t)o->image_size, amount,
-						  scratch->matched);
-				pixels = scratch->matched;
-			}
-		}
+		pixels = take_levels(l, pixels, position, scratch);
 		base_random random =
 			base_random_make(o->seed, base_random_mix(base_random_mix(CHANGE, l->epoch), position));
 		data_augment(pixels, o->image_size, o->channels, &o->augmentation, &random, scratch, out);
@@ -178,8 +182,7 @@ static bm_status check(const data_pack *pack, const size_t *indices, size_t coun
 		return base_fail(err, BM_ERR_USAGE,
 				 "an augmentation range is not possible; rotation is 0 to 180 degrees, shift, "
 				 "brightness, contrast, noise and levels 0 to 1, gamma 0 to 2, sharpness 0 to 4, zoom, "
-				 "stretch and "
-				 "erase below 1");
+				 "stretch and erase below 1");
 	for (size_t i = 0; i < count; i++) {
 		if (indices[i] >= pack->count)
 			return base_fail(err, BM_ERR_DATA, "image %zu is not in the pack of %zu; make the split again",

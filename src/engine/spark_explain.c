@@ -14,8 +14,7 @@ typedef struct known {
 static const known errors[] = {
 	{"no word of driver", NULL, BM_ERR_IO,
 	 "the Spark master tells no more of the job, as if it had been stopped or started anew; look at it with jps, "
-	 "start it "
-	 "($SPARK_HOME/sbin/start-master.sh) and run this again"},
+	 "start it ($SPARK_HOME/sbin/start-master.sh) and run this again"},
 	{"another version of brainmri runs as the worker", NULL, BM_ERR_UNSUPPORTED,
 	 "the worker would make other pixels than this program; ship the brainmri-worker that was built with it: "
 	 "install both anew, and unset BRAINMRI_WORKER or let it name that one"},

@@ -340,18 +340,17 @@ static bool make_headers(const storage_http_request *r, struct curl_slist **out)
 	base_text bearer = {0};
 	if (r->bearer)
 		base_text_add(&bearer, "Authorization: Bearer %s", r->bearer);
-	bool good = !bearer.failed;
 	/* Without "Expect" there is no pause before the body, and the NameNode keeps the connection. */
-	const char *const lines[] = {
-		"Expect:",
-		!r->source ? NULL
-		: r->json  ? "Content-Type: application/json"
-			   : "Content-Type: application/octet-stream",
-		r->bearer ? base_text_string(&bearer) : NULL,
-	};
-	for (size_t i = 0; good && i < sizeof lines / sizeof *lines; i++) {
-		struct curl_slist *more = lines[i] ? curl_slist_append(*out, lines[i]) : *out;
-		good = more || !lines[i];
+	const char *lines[3] = {"Expect:"};
+	size_t count = 1;
+	if (r->source)
+		lines[count++] = r->json ? "Content-Type: application/json" : "Content-Type: application/octet-stream";
+	if (r->bearer)
+		lines[count++] = base_text_string(&bearer);
+	bool good = !bearer.failed;
+	for (size_t i = 0; good && i < count; i++) {
+		struct curl_slist *more = curl_slist_append(*out, lines[i]);
+		good = more != NULL;
 		*out = good ? more : *out;
 	}
 	base_text_free(&bearer);

@@ -541,22 +541,16 @@ bm_status storage_pack_open(storage *s, const storage_options *options, bool *is
 	char *folder = NULL;
 	char *where = NULL; /* the URL; of a local pack its path, for what is to be looked for there is no URL */
 	pack *p = base_calloc(1, sizeof *p, "a pack", err);
-	bm_status status = BM_ERR_MEMORY;
+	bm_status status;
 	*is_file = false;
 	if (!p)
 		return BM_ERR_MEMORY;
 	inner_options.make = inner_options.missing_ok = false;
 	inner_options.as_file = true;
-	if (storage_is_local(s->url)) {
-		status = storage_local_path(s->url, &where, err);
-		if (status != BM_OK)
-			goto done;
-		status = BM_ERR_MEMORY;
-	} else {
-		where = base_strdup(s->url, err);
-	}
-	if (!where)
+	status = storage_local_path(s->url, &where, err);
+	if (status != BM_OK)
 		goto done;
+	status = BM_ERR_MEMORY;
 	const char *slash = strrchr(where, '/');
 	folder = base_malloc(strlen(where) + 2, 1, "a path", err);
 	p->name = base_strdup(slash ? slash + 1 : where, err);

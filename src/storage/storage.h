@@ -65,7 +65,7 @@ bool storage_remote(const storage *s); /* bytes come over the network */
 bool storage_is_outage(const storage *s, bm_status status);
 bool storage_is_url(const char *text);	/* "hdfs://..."; false for a path */
 bool storage_is_local(const char *url); /* a path, or "file://..." */
-/* The path that file:///path or file://localhost/path stands for, "%20" turned into a space (RFC 8089); a path as it is. *out is the caller's.
+/* The path that file:///path or file://localhost/path stands for, "%20" turned into a space (RFC 8089); anything else as it is. *out is the caller's.
  * BM_ERR_UNSUPPORTED: another computer's. */
 bm_status storage_local_path(const char *url, char **out, bm_error *err);
 

@@ -7,6 +7,25 @@
 static const data_augmentation moderate = {
 	.flip = true, .rotation = 15, .shift = 0.06f, .zoom = 0.12f, .brightness = 0.1f, .contrast = 0.1f};
 
+static void title_size(train_stage *stage)
+{
+	snprintf(stage->title, sizeof stage->title, "All layers at %d x %d", stage->image_size, stage->image_size);
+}
+
+static const char frozen[] = "Training with frozen ResNet-50 base";
+
+void train_plan_fit_titles(train_plan *plan, bool compact)
+{
+	for (int i = 0; i < plan->count; i++) {
+		train_stage *stage = &plan->stages[i];
+		int first, second, end = 0;
+		if (sscanf(stage->title, "All layers at %d x %d%n", &first, &second, &end) == 2 && !stage->title[end])
+			title_size(stage);
+		if (compact && strcmp(stage->title, frozen) == 0)
+			strcpy(stage->title, "Training with frozen base");
+	}
+}
+
 void train_plan_two_stage(train_plan *plan, int image_size)
 {
 	*plan = (train_plan){.name = "two-stage", .count = 2, .class_weights = true};
@@ -22,7 +41,7 @@ void train_plan_two_stage(train_plan *plan, int image_size)
 	};
 	plan->stages[0] = plan->stages[1] = common;
 	train_stage *one = &plan->stages[0], *two = &plan->stages[1];
-	snprintf(one->title, sizeof one->title, "Training with frozen ResNet-50 base");
+	strcpy(one->title, frozen);
 	one->number = 1;
 	one->epochs = 5;
 	one->part = MODEL_HEAD_ONLY;
@@ -81,8 +100,7 @@ static void grow(train_plan *plan, int image_size, const int epochs[3], const do
 			.augmentation = like->augmentation,
 			.mixup = like->mixup,
 		};
-		snprintf(plan->stages[plan->count].title, sizeof plan->stages[0].title, "All layers at %d x %d", size,
-			 size);
+		title_size(&plan->stages[plan->count]);
 		plan->count++;
 	}
 	plan->stages[plan->count - 1].keep_best = true;

@@ -62,6 +62,8 @@ void train_plan_scratch(train_plan *plan, int image_size);
 #define TRAIN_COMPACT_SIZE 160
 /* The same for the compact network: sizes of 0.6, 0.8 and 1 of image_size, batch 64, AdamW 0.05, one cycle to 4e-3, mixup, 40 minutes. */
 void train_plan_compact(train_plan *plan, int image_size);
+/* Makes the titles that the plans here give say the size of the stage and, when the network is the compact one, no other network's name. */
+void train_plan_fit_titles(train_plan *plan, bool compact);
 /* BM_ERR_USAGE, naming stage and field, for a plan that cannot be trained. train_run checks too. */
 bm_status train_plan_check(const train_plan *plan, bm_error *err);
 /* JSON text of a plan and back; what train_run saved and --config repeats. base_free. Read back, a stage must have epochs, part, image_size and

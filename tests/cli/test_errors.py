@@ -113,6 +113,7 @@ class Errors(Case):
         (self.folder / "c.json").write_text('{"data": "data", "out": "theirs"}')
         for command in ("run", "crossval", "search"):
             self.fails(command, "--config", "c.json", code=2, says=["where are the results to go", "--out"])
+        self.call("explore", "data", "--config", "c.json")
         self.assertFalse((self.folder / "theirs").exists())
 
     def test_models_that_are_none(self):
