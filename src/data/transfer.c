@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -218,41 +220,53 @@ static bm_status transfer_one(void *arg, int worker, size_t index, bm_error *err
 
 #define STAGING ".brainmri-put-"
 
-/* ".brainmri-put-HOST-PID-RANDOM": who reads it knows whether its process is gone. */
+/* What the staging folders made from here begin with: ".brainmri-put-HOST-MARK-". A process id tells something only as
+ * long as this computer runs and in this container, so MARK is of both; other containers may have the same host name. */
+static void own_prefix(char prefix[96])
+{
+	char host[64] = "", boot[64] = "";
+	struct stat processes = {0};
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	if (file) {
+		boot[fread(boot, 1, sizeof boot - 1, file)] = '\0';
+		fclose(file);
+	}
+	(void)stat("/proc/self/ns/pid", &processes); /* its inode is 0 if it can't be told */
+	gethostname(host, sizeof host - 1);
+	base_hash mark = base_hash_join(base_hash_bytes(boot, sizeof boot),
+					base_hash_bytes(&processes.st_ino, sizeof processes.st_ino));
+	char text[33];
+	base_hash_text(mark, text);
+	snprintf(prefix, 96, STAGING "%s-%.8s-", host, text);
+}
+
+/* A folder ".brainmri-put-HOST-MARK-PID-RANDOM" of its own: no other process stages in it. */
 static bm_status make_staging(job *j, bm_error *err)
 {
-	char host[64] = "", name[160];
+	char prefix[96], name[160];
 	struct timespec now;
-	gethostname(host, sizeof host - 1);
+	own_prefix(prefix);
 	clock_gettime(CLOCK_REALTIME, &now);
 	uint64_t unique =
 		base_random_mix((uint64_t)now.tv_nsec, base_random_mix((uint64_t)now.tv_sec, (uint64_t)getpid()));
-	snprintf(name, sizeof name, STAGING "%s-%ld-%08llx", host, (long)getpid(),
-		 (unsigned long long)(unique & 0xFFFFFFFFu));
+	snprintf(name, sizeof name, "%s%ld-%08llx", prefix, (long)getpid(), (unsigned long long)(unique & 0xFFFFFFFFu));
 	j->staging = base_strdup(name, err);
 	return j->staging ? storage_make_folders(j->to, j->staging, err) : BM_ERR_MEMORY;
 }
 
-/* Whether the process that made a staging folder is surely gone: of this computer by its id, of others by its age.
- * A container may have this one's name and processes of its own: what was written to of late stays in any case. */
+/* Whether the process that made a staging folder is surely gone: one of this computer by its id, others by their age. */
 static bool left_over(const storage_entry *entry)
 {
-	static const int64_t hour = (int64_t)3600 * 1000;
-	char host[64] = "";
+	static const int64_t two_days = (int64_t)48 * 3600 * 1000;
+	char prefix[96];
 	struct timespec now;
-	const char *rest = entry->name + strlen(STAGING);
-	/* From the right: a name of a computer may hold dashes. */
-	const char *random = strrchr(rest, '-'), *pid = random ? memrchr(rest, '-', (size_t)(random - rest)) : NULL;
-	gethostname(host, sizeof host - 1);
-	clock_gettime(CLOCK_REALTIME, &now);
-	int64_t age = (int64_t)now.tv_sec * 1000 - entry->info.modified;
-	if (age <= hour)
-		return false;
-	if (pid && (size_t)(pid - rest) == strlen(host) && strncmp(rest, host, strlen(host)) == 0) {
-		long number = strtol(pid + 1, NULL, 10);
-		return number > 0 && kill((pid_t)number, 0) != 0 && errno == ESRCH;
+	own_prefix(prefix);
+	if (strncmp(entry->name, prefix, strlen(prefix)) == 0) {
+		long id = strtol(entry->name + strlen(prefix), NULL, 10);
+		return id > 0 && kill((pid_t)id, 0) != 0 && errno == ESRCH;
 	}
-	return age > 48 * hour;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 - entry->info.modified > two_days;
 }
 
 static bm_status remove_left_over(job *j, bm_error *err)

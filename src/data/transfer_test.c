@@ -3,7 +3,9 @@
 #include "data/test_fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static void put_file(const char *name, const char *text)
@@ -183,33 +185,68 @@ static void put_staging(const char *name, int hours)
 	assert_int_equal(utimensat(AT_FDCWD, fixture_path(path), times, 0), 0);
 }
 
-/* What a process that is gone left is removed; what may belong to a running one stays. */
+static void die(void *self, const base_progress *progress)
+{
+	(void)self;
+	if (progress->done == progress->total)
+		raise(SIGKILL);
+}
+
+/* The staging folder that a transfer to "busy" leaves when it is killed; to be freed. */
+static char *kill_a_transfer(void)
+{
+	put_file("one/a/1", "one");
+	pid_t child = fork();
+	if (child == 0) {
+		data_transfer_options options = {0};
+		data_transfer_stats stats;
+		(void)data_transfer(place("one"), place("busy"), &options, &(base_observer){.progress = die}, &stats,
+				    &oops);
+		_exit(0);
+	}
+	int how = 0;
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+	storage *busy = place("busy");
+	storage_list list;
+	char *left = NULL;
+	assert_ok(storage_list_all(busy, "", &list, &oops));
+	for (size_t i = 0; i < list.count; i++)
+		if (strncmp(list.items[i].name, ".brainmri-put-", 14) == 0)
+			left = base_strdup(list.items[i].name, &oops);
+	assert_non_null(left);
+	storage_list_free(&list);
+	storage_close(busy);
+	return left;
+}
+
+/* What a process that is gone left is removed at once; what may belong to a running one stays. */
 static void test_left_over(void **state)
 {
 	(void)state;
-	char host[64] = "", name[192];
+	char host[64] = "", running[192], container[192];
+	char *left = kill_a_transfer();
+	*strrchr(left, '-') = '\0';
+	*strrchr(left, '-') = '\0';
+	snprintf(running, sizeof running, "%s-%ld-2", left + strlen(".brainmri-put-"), (long)getpid());
+	put_staging(running, 49);
 	gethostname(host, sizeof host - 1);
+	snprintf(container, sizeof container, "%s-0badc0de-999999999-1", host); /* it may have processes of its own */
+	put_staging(container, 2);
+	put_staging("another.host-0badc0de-17-3", 2); /* perhaps it still runs there */
+	put_staging("another.host-0badc0de-17-4", 49);
 	put_file("some/a/1", "one");
 	put_file("some/b/2", "two");
-	snprintf(name, sizeof name, "%s-999999999-1", host);
-	put_staging(name, 2);
-	snprintf(name, sizeof name, "%s-999999998-1", host); /* of a container with the same name */
-	put_staging(name, 0);
-	snprintf(name, sizeof name, "%s-%ld-2", host, (long)getpid());
-	put_staging(name, 2);
-	snprintf(name, sizeof name, "%s-999999999-17-3", host); /* that computer's name ends in -999999999 */
-	put_staging(name, 2);
-	put_staging("another.host-17-3", 2); /* perhaps it still runs there */
-	put_staging("another.host-17-4", 49);
 	storage *from = place("some"), *to = place("busy");
 	data_transfer_options options = {0};
 	data_transfer_stats stats;
 	assert_ok(data_transfer(from, to, &options, NULL, &stats, &oops));
-	assert_int_equal(count_all(to, ""), 6);
+	assert_int_equal(count_all(to, ""), 5);
 	data_files files;
 	assert_ok(data_files_list(to, NULL, &files, &oops));
 	assert_int_equal(files.count, 2); /* nothing half-written is ever listed */
 	data_files_free(&files);
+	base_free(left);
 	storage_close(from);
 	storage_close(to);
 }
