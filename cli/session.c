@@ -59,7 +59,8 @@ static bm_status configure(const cli_arguments *a, int flags, run_config *config
 			return base_fail(err, BM_ERR_USAGE,
 					 "'%s' is a run folder and has its own config.json: leave --config away",
 					 operand);
-		options->force = true; /* its own settings, and what the user changes of them */
+		/* Its own settings, and what the user changes of them, which training that goes on does not allow. */
+		options->force |= !options->resume;
 		status = read_run(operand, config, err);
 		return status == BM_OK ? cli_apply(a, true, config, err) : status;
 	}

@@ -278,7 +278,7 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 	if (status == BM_OK && precision && !bf16 && strcmp(precision, "f32") != 0)
 		return base_fail(err, BM_ERR_USAGE, "--precision takes f32 or bf16, not '%s'", precision);
 	if (a->values[CLI_EPOCHS]) /* instead of a budget that the plan has */
-		plan->time_budget = 0;
+		plan->time_budget = plan->fitted_budget = 0;
 	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
 		status = cli_parse_duration("time-budget", a->values[CLI_TIME_BUDGET], &plan->time_budget, err);
 	if (status != BM_OK)

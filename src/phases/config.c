@@ -450,19 +450,39 @@ bm_status run_config_read(const char *path, run_config *config, bm_error *err)
 	return status;
 }
 
-static bool budgeted(const json_t *config)
+static double budget_of(const json_t *plan, const char *name)
 {
-	return json_number_value(json_object_get(json_object_get(config, "plan"), "time_budget")) > 0;
+	return json_number_value(json_object_get(plan, name));
 }
 
-/* Takes out what does not change a run's results; under a time budget also the epochs, which it was resolved into. */
-static void strip(json_t *json, bool budget)
+/* A time budget becomes the plan's epochs when training begins. Plans before and after that are the same if their budget is; where both
+ * have become epochs, or none had a budget, the epochs say it all. */
+static void strip_budgets(json_t *a, json_t *b)
+{
+	json_t *both[2] = {json_object_get(a, "plan"), json_object_get(b, "plan")}, *stage;
+	double asked[2], budget[2];
+	size_t i;
+	for (int p = 0; p < 2; p++) {
+		asked[p] = budget_of(both[p], "time_budget");
+		budget[p] = asked[p] > 0 ? asked[p] : budget_of(both[p], "fitted_budget");
+	}
+	const bool same = (asked[0] > 0 || asked[1] > 0) && budget[0] == budget[1];
+	for (int p = 0; p < 2; p++) {
+		json_object_del(both[p], "fitted_budget");
+		if (!same)
+			continue;
+		json_object_del(both[p], "time_budget");
+		json_array_foreach(json_object_get(both[p], "stages"), i, stage) json_object_del(stage, "epochs");
+	}
+}
+
+/* Takes out what does not change a run's results. */
+static void strip(json_t *json)
 {
 	static const char *const free_to_change[] = {"out",	   "webhdfs",	     "pack",   "threads",
 						     "benchmark",  "save_optimizer", "master", "spark_conf",
 						     "partitions", "image_seconds"};
 	static const char *const optional[] = {"teachers", "split_seed"};
-	json_t *plan = json_object_get(json, "plan"), *stage;
 	const char *network = json_string_value(json_object_get(json, "model"));
 	size_t i;
 	if (network && strcmp(network, "resnet50") == 0) /* what an earlier version did not write */
@@ -476,10 +496,6 @@ static void strip(json_t *json, bool budget)
 			json_object_del(json, optional[i]);
 	for (i = 0; i < COUNT(free_to_change); i++)
 		json_object_del(json, free_to_change[i]);
-	if (!budget)
-		return;
-	json_object_del(plan, "time_budget");
-	json_array_foreach(json_object_get(plan, "stages"), i, stage) json_object_del(stage, "epochs");
 }
 
 static void add_name(const char *name, char *names, size_t size)
@@ -492,12 +508,12 @@ static void add_name(const char *name, char *names, size_t size)
 
 void run_config_compare(json_t *a, json_t *b, char *names, size_t size)
 {
-	bool budget = budgeted(a) || budgeted(b);
 	const char *key;
 	json_t *value;
 	names[0] = '\0';
-	strip(a, budget);
-	strip(b, budget);
+	strip(a);
+	strip(b);
+	strip_budgets(a, b);
 	json_object_foreach(a, key, value)
 	{
 		if (!json_equal(value, json_object_get(b, key)))

@@ -195,7 +195,10 @@ static void the_compact_network_is_kept(void **state)
 	run_config_compare(json, plain, names, sizeof names);
 	assert_string_equal(names, "model");
 	json_decref(json);
+	json_decref(plain);
 	assert_int_equal(run_config_to_json(&config, &json, &err), BM_OK);
+	assert_int_equal(run_config_to_json(&config, &plain, &err), BM_OK);
+	json_object_del(plain, "model");
 	run_config_compare(json, plain, names, sizeof names);
 	assert_string_equal(names, "");
 	json_decref(json);
@@ -241,7 +244,19 @@ static void differences_are_named_and_budgets_forgiven(void **state)
 	b.seed = a.seed;
 	b.width = a.width;
 	b.split_seed = -1;
-	a.plan.time_budget = 60; /* b's epochs are what such a budget became */
+	a.plan.time_budget = 60;
+	b.plan.fitted_budget = 60; /* what such a budget became */
+	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
+	assert_string_equal(names, "");
+	b.plan.fitted_budget = 90;
+	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
+	assert_string_equal(names, "plan");
+	b.plan.fitted_budget = 0; /* epochs as they were given */
+	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
+	assert_string_equal(names, "plan");
+	a.plan.time_budget = 0;
+	b.plan.fitted_budget = 60;
+	b.plan.stages[1].epochs = a.plan.stages[1].epochs; /* the same epochs, given */
 	assert_int_equal(run_config_difference(&a, &b, names, sizeof names, &err), BM_OK);
 	assert_string_equal(names, "");
 	b.plan.stages[1].learning_rate *= 2;

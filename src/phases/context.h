@@ -93,8 +93,9 @@ bm_status phase_need_split(phase_context *context, bm_error *err);
 bm_status phase_need_history(phase_context *context, bm_error *err);
 bm_status phase_need_metrics(phase_context *context, bm_error *err);
 /* A phase's results hold as long as the settings they depend on, and the results they were made from, are those that they were made with.
- * `phase`: "preprocess", "model", "train", "evaluate". phase_note_made keeps them in phases/made_from.json when the results are there; the
- * phase_need_ functions call phase_check_made: BM_ERR_DATA names what differs and the command that makes the results again. */
+ * `phase`: "preprocess", "model", "train", "evaluate", or "checkpoint", which training begins. phase_note_made keeps them in
+ * phases/made_from.json when the results are there; the phase_need_ functions call phase_check_made: BM_ERR_DATA names what differs and the
+ * command that makes the results again. */
 bm_status phase_note_made(phase_context *context, const char *phase, bm_error *err);
 bm_status phase_check_made(phase_context *context, const char *phase, bm_error *err);
 /* Warns of the first results in the run folder that do not hold any more. */

@@ -9,29 +9,35 @@
 #define FILE_LIMIT ((size_t)1 << 30)
 
 typedef struct made {
-	const char *phase;	  /* of the command that makes it again, too */
-	const char *product;	  /* file of the run folder; what has none is not looked at */
+	const char *phase;
+	const char *command;	  /* that makes it again */
+	const char *product;	  /* file of the run folder; NULL: only asked for by its name */
 	const char *what;	  /* "the split" */
 	const char *settings[11]; /* keys of config.json that the results depend on, up to a NULL */
 	const char *input;	  /* file of the run folder that they were made from, "": the listing; NULL: none */
 	const char *input_name;	  /* "the split", where a difference is named */
 } made;
 
+#define TRAINING "seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "train_share", "plan"
+
 static const made all[] = {
-	{"preprocess", "split.csv", "the split", {"seed", "split", "split_seed"}, "", "the listed data"},
+	{"preprocess", "preprocess", "split.csv", "the split", {"seed", "split", "split_seed"}, "", "the listed data"},
 	{"model",
+	 "model",
 	 "phases/07-model.txt",
 	 "the summary of the model",
 	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "plan"},
 	 NULL,
 	 ""},
-	{"train",
+	{"train", "train", "training_history.json", "the trained model", {TRAINING}, "split.csv", "the split"},
+	{"checkpoint", "train", NULL, "the checkpoint", {TRAINING}, "split.csv", "the split"},
+	{"evaluate",
+	 "evaluate",
+	 "evaluation_metrics.json",
+	 "the evaluation",
+	 {NULL},
 	 "training_history.json",
-	 "the trained model",
-	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "train_share", "plan"},
-	 "split.csv",
-	 "the split"},
-	{"evaluate", "evaluation_metrics.json", "the evaluation", {NULL}, "training_history.json", "the trained model"},
+	 "the trained model"},
 };
 #define COUNT (sizeof all / sizeof *all)
 
@@ -185,7 +191,7 @@ bm_status phase_check_made(phase_context *c, const char *phase, bm_error *err)
 		status = base_fail(
 			err, BM_ERR_DATA,
 			"%s in '%s' was made from something else (different now: %s); run 'brainmri %s %s' again",
-			m->what, c->folder, names, m->phase, c->folder);
+			m->what, c->folder, names, m->command, c->folder);
 	return status;
 }
 
@@ -193,7 +199,7 @@ void phase_warn_stale(phase_context *c)
 {
 	char names[256];
 	for (size_t i = 0; c->folder && i < COUNT; i++) {
-		char *path = phase_path(c, all[i].product, NULL);
+		char *path = all[i].product ? phase_path(c, all[i].product, NULL) : NULL;
 		bool there = path && base_is_file(path);
 		base_free(path);
 		if (!there || difference(c, &all[i], names, sizeof names, NULL) != BM_OK || !names[0])
@@ -201,7 +207,7 @@ void phase_warn_stale(phase_context *c)
 		base_warning(&c->observer,
 			     "%s no longer fits (different now: %s), nor does what was made from it; run 'brainmri %s "
 			     "%s' again",
-			     all[i].what, names, all[i].phase, c->folder);
+			     all[i].what, names, all[i].command, c->folder);
 		return;
 	}
 }

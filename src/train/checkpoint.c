@@ -317,16 +317,19 @@ static bm_status differs(const char *what, bm_error *err)
 		what);
 }
 
-/* A plan under a time budget has the epochs that were found for it: they are no part of what was asked for. */
-static bm_status same_plan(const train_plan *a, const train_plan *b, bool budget, bool *same, bm_error *err)
+/* Under the time budget that its epochs were fitted to, a plan's epochs are no part of what was asked for. */
+static bm_status same_plan(const train_plan *then, const train_plan *now, double budget, bool *same, bm_error *err)
 {
-	const train_plan *plans[2] = {a, b};
+	const train_plan *plans[2] = {then, now};
+	const bool fitted = budget > 0 && (now->time_budget == budget || now->fitted_budget == budget);
 	char *texts[2] = {NULL, NULL};
 	bm_status status = BM_OK;
 	for (int i = 0; status == BM_OK && i < 2; i++) {
 		train_plan plan = *plans[i];
-		plan.time_budget = 0;
-		for (int s = 0; budget && s < plan.count; s++)
+		plan.fitted_budget = 0;
+		if (fitted)
+			plan.time_budget = 0;
+		for (int s = 0; fitted && s < plan.count; s++)
 			plan.stages[s].epochs = 1;
 		status = train_plan_to_json(&plan, &texts[i], err);
 	}
@@ -370,7 +373,7 @@ static bm_status read_text(trainer *t, const json_t *root, const char *path, bm_
 	t->budget = json_number_value(json_object_get(root, "budget"));
 	bm_status status = train_plan_from_json(plan_text, &plan, err);
 	if (status == BM_OK)
-		status = same_plan(&plan, t->plan, t->budget > 0, &same, err);
+		status = same_plan(&plan, t->plan, t->budget, &same, err);
 	if (status != BM_OK)
 		return status;
 	if (!same)

@@ -186,6 +186,8 @@ bm_status train_plan_to_json(const train_plan *plan, char **json, bm_error *err)
 	failed |= json_object_set_new(root, "class_weights", json_boolean(plan->class_weights));
 	failed |= json_object_set_new(root, "mirror", json_boolean(plan->mirror));
 	failed |= json_object_set_new(root, "time_budget", json_real(plan->time_budget));
+	if (plan->fitted_budget > 0)
+		failed |= json_object_set_new(root, "fitted_budget", json_real(plan->fitted_budget));
 	failed |= json_object_set(root, "stages", stages);
 	char *text = failed ? NULL : json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	json_decref(stages);
@@ -330,10 +332,11 @@ bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err
 	const char *name = NULL;
 	json_t *stages = NULL;
 	int weights = true, mirror = false;
-	double budget = 0;
+	double budget = 0, fitted = 0;
 	/* "!": a member that is not among these is an error. */
-	if (json_unpack_ex(root, &place, 0, "{s:s, s:o, s?b, s?b, s?F !}", "name", &name, "stages", &stages,
-			   "class_weights", &weights, "mirror", &mirror, "time_budget", &budget) != 0)
+	if (json_unpack_ex(root, &place, 0, "{s:s, s:o, s?b, s?b, s?F, s?F !}", "name", &name, "stages", &stages,
+			   "class_weights", &weights, "mirror", &mirror, "time_budget", &budget, "fitted_budget",
+			   &fitted) != 0)
 		status = base_fail(err, BM_ERR_FORMAT,
 				   "training plan: %s; it needs 'name' and 'stages', and may have 'class_weights', "
 				   "'mirror' (true or false) and 'time_budget' (seconds)",
@@ -349,6 +352,7 @@ bm_status train_plan_from_json(const char *json, train_plan *plan, bm_error *err
 		plan->class_weights = weights;
 		plan->mirror = mirror;
 		plan->time_budget = budget;
+		plan->fitted_budget = fitted;
 		plan->count = (int)json_array_size(stages);
 	}
 	for (int i = 0; status == BM_OK && i < plan->count; i++)

@@ -50,6 +50,7 @@ typedef struct train_plan {
 	bool mirror; /* evaluate the mean of an image and its mirror image */
 	double time_budget; /* seconds for training and validation together; 0: none. The step rate of every stage is measured first and the epochs
 	                      * are scaled to fit; the plan with the epochs so found is what is saved and repeated */
+	double fitted_budget; /* the time budget that the epochs were found for; 0: they are as given */
 } train_plan;
 
 /* The guide's: stage 1 frozen, 5 epochs, Adam 1e-3; stage 2 last 30 layers, 10 epochs, 1e-5; batch 16; augmentation. */

@@ -150,6 +150,7 @@ static bm_status resolve_budget(trainer *t, bm_error *err)
 			  epochs[i], wanted[i]);
 		plan->stages[i].epochs = epochs[i];
 	}
+	plan->fitted_budget = plan->time_budget;
 	plan->time_budget = 0;
 	return BM_OK;
 }

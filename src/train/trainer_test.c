@@ -222,7 +222,7 @@ static void test_time_budget(void **unused)
 	scratch_plan(&t.plan, 400, 1e-3f);
 	t.plan.time_budget = 3;
 	assert_ok(trial_run(&t, NULL, err));
-	assert_true(t.plan.time_budget == 0);
+	assert_true(t.plan.time_budget == 0 && t.plan.fitted_budget == 3);
 	print_message("%zu epochs in %.2f s of 3 s\n", t.history.count, t.history.seconds);
 	assert_int_equal((int)t.history.count, t.plan.stages[0].epochs);
 	assert_true(t.history.count >= 1 && t.history.count < 400);

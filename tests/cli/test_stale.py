@@ -7,8 +7,8 @@ from program import SMALL, Case
 
 
 class Stale(Case):
-    def refused(self, *arguments, says):
-        errors = self.call(*arguments, code=1).stderr
+    def refused(self, *arguments, says, code=1):
+        errors = self.call(*arguments, code=code).stderr
         for text in says:
             self.assertIn(text, errors)
 
@@ -64,6 +64,25 @@ class Stale(Case):
         self.refused("train", "r", says=["different now: the listed data", "run 'brainmri preprocess r' again"])
         for command in ("preprocess", "train", "evaluate", "report"):
             self.call(command, "r")
+
+    def test_a_training_goes_on_with_its_own_settings(self):
+        self.call("explore", "data", "--out", "b", *SMALL, "--head", "guide", "--plan", "scratch", "--time-budget", "6s")
+        for command in ("preprocess", "model", "train"):
+            self.assertNotIn("no longer fits", self.call(command, "b").stderr)
+        self.assertNotIn("no longer fits", self.call("model", "b").stderr)
+        settings = self.read("b/config.json")
+        self.assertIn(b'"fitted_budget": 6', settings)
+        epochs = ",".join(str(stage["epochs"] + 1) for stage in json.loads(settings)["plan"]["stages"])
+        for option, value, name in (("--time-budget", "9s", "plan"), ("--epochs", epochs, "plan"), ("--dropout", "0.1", "dropout")):
+            self.refused("train", "b", "--resume", option, value, says=["another configuration", f"different: {name}"], code=2)
+            self.assertEqual(self.read("b/config.json"), settings)
+        self.call("train", "b", "--resume")
+        self.call("train", "b", "--resume", "--time-budget", "6s")
+        self.assertEqual(self.read("b/config.json"), settings)
+        self.call("evaluate", "b")
+        # Settings that another command has changed since.
+        self.call("model", "b", "--dropout", "0.1")
+        self.refused("train", "b", "--resume", says=["the checkpoint in 'b'", "different now: dropout", "run 'brainmri train b' again"])
 
     def test_a_run_begun_anew_does_not_keep_the_old_model(self):
         self.call("run", "data", "--out", "a", *SMALL, "--epochs", "1", "--no-bench")
