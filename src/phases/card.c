@@ -24,8 +24,8 @@ static void add_model(base_text *text, const phase_context *c, const char *file,
 	char head[64];
 	snprintf(head, sizeof head, "%s", run_config_head_name(config->head));
 	base_text_add(text, "## The model\n\n");
-	base_text_add(text, "- file: `%s`, chosen by its validation accuracy (stage %d, epoch %d)\n", file,
-		      c->history.best_stage, c->history.best_epoch);
+	base_text_add(text, "- file: `%s`, stage %d, epoch %d, %s\n", file, c->history.best_stage,
+		      c->history.best_epoch, phase_how_chosen(c));
 	base_text_add(text, "- network: %s, width %g, head `%s`; made by brainmri " BM_VERSION "\n",
 		      phase_network_name(c), config->width, head);
 	base_text_add(text, "- input: one grey slice, resized to %d x %d; JPEG or PNG\n", size, size);
@@ -126,8 +126,8 @@ static void add_figures(base_text *text, const phase_context *c)
 	else
 		base_text_add(
 			text,
-			"**No test: these %zu images are the validation images (`--split %s`), which chose the "
-			"best epoch and calibrate; the figures are too high.**%s",
+			"**No test: these %zu images are the validation images (`--split %s`), which "
+			"calibrate, and may have chosen the epoch; the figures are too high.**%s",
 			m->count, run_config_split_name(c->config.split),
 			c->config.split == DATA_SPLIT_FINAL
 				? " Nearly all images trained; for figures that are a test, run the same settings "

@@ -98,6 +98,8 @@ bm_status phase_need_metrics(phase_context *context, bm_error *err);
  * command that makes the results again. */
 bm_status phase_note_made(phase_context *context, const char *phase, bm_error *err);
 bm_status phase_check_made(phase_context *context, const char *phase, bm_error *err);
+/* How the trained model's epoch was found: "chosen by its validation accuracy", "the last of its stage". */
+const char *phase_how_chosen(const phase_context *context);
 /* Warns of the first results in the run folder that do not hold any more. */
 void phase_warn_stale(phase_context *context);
 /* The file of config.weights in context->weights, "imagenet" fetched; NULL there for none. */

@@ -40,8 +40,8 @@ static bm_status classify(evaluation *e, const char *file, int image_size, bm_er
 				   file, best.options.classes, c->pack.class_count, c->folder);
 	if (status != BM_OK)
 		goto done;
-	phase_say(c, "✓ Model loaded: %s (chosen by its validation accuracy: stage %d, epoch %d)", file,
-		  c->history.best_stage, c->history.best_epoch);
+	phase_say(c, "✓ Model loaded: %s (stage %d, epoch %d, %s)", file, c->history.best_stage, c->history.best_epoch,
+		  phase_how_chosen(c));
 	phase_say(c, "%s", "");
 	phase_say(c, "Evaluating on test set (%zu samples)...", c->split.count[DATA_TEST]);
 	status = model_predictor_create(&best, BATCH, image_size, c->threads, &predictor, err);
@@ -244,8 +244,8 @@ static bm_status judge(evaluation *e, bm_error *err)
 		     "split");
 	if (!data_split_tests(c->config.split))
 		phase_say(c,
-			  "Note: the test images are those that chose the best epoch (--split %s): the figures are no "
-			  "test, and too high",
+			  "Note: the test images are the validation images (--split %s), which choose and calibrate: "
+			  "the figures are no test, and too high",
 			  run_config_split_name(c->config.split));
 	return BM_OK;
 }

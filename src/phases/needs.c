@@ -280,3 +280,9 @@ const char *phase_network_name(const phase_context *c)
 {
 	return c->config.variant == MODEL_COMPACT ? "compact (ResNet-18 at half its width)" : "ResNet-50";
 }
+
+const char *phase_how_chosen(const phase_context *c)
+{
+	return train_plan_keeps_best(&c->config.plan, c->history.best_stage) ? "chosen by its validation accuracy"
+									     : "the last of its stage";
+}

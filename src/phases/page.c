@@ -105,7 +105,7 @@ static void collect(const phase_context *c, answers *a)
 	answer(a, "Mean AUC", "%.3f", m->mean_auc);
 	answer(a, "Training time", "%s (%zu epochs)", base_format_seconds(c->history.seconds, seconds),
 	       c->history.count);
-	answer(a, "Best model", "stage %d, epoch %d (best_model_stage%d.keras)", c->history.best_stage,
+	answer(a, "Trained model", "stage %d, epoch %d (best_model_stage%d.keras)", c->history.best_stage,
 	       c->history.best_epoch, c->history.best_stage);
 }
 
@@ -259,8 +259,8 @@ bm_status phase_page(phase_context *c, bm_error *err)
 		"the figures may be too high for "
 		"new patients.",
 		"Near-copies of an image stand on one side of the split.",
-		"The test images are those that chose the best epoch (--split guide or final): the figures are no "
-		"test, and too high."};
+		"The test images are the validation images (--split guide or final), which choose and calibrate: the "
+		"figures are no test, and too high."};
 	base_text texts[PHASES] = {{0}}, data = {0}, repeat = {0}, answer_text = {0};
 	report_phase phases[PHASES] = {{0}};
 	answers a = {0}, facts = {0};

@@ -229,7 +229,7 @@ static bm_status say_split(phase_context *c, const data_split *made, const data_
 		base_text_add(&text, "Note: test images are the validation images%s: the test figures are too high\n",
 			      c->config.split == DATA_SPLIT_GUIDE ? ", as in the guide" : "");
 		base_warning(&c->observer,
-			     "--split %s: the best epoch is chosen on the images that the test figures come from",
+			     "--split %s: the test figures come from the images that choose and calibrate",
 			     run_config_split_name(c->config.split));
 	}
 	phase_put(c, NULL, "near_copies",

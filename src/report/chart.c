@@ -227,7 +227,7 @@ static void curve(base_text *html, const plot *p, const train_history *h, int ki
 			      at_y(p, fmin(fmax(value_of(&h->epochs[0], kind), p->low_y), p->high_y)), colour);
 }
 
-/* Stages, each with its name in its middle (a short one's would run into the next one's), and the best epoch on the curve of this kind. */
+/* Stages, each with its name in its middle (a short one's would run into the next one's), and the kept epoch on the curve of this kind. */
 static void marks(base_text *html, const plot *p, const train_history *h, int kind)
 {
 	char text[48];
@@ -245,8 +245,8 @@ static void marks(base_text *html, const plot *p, const train_history *h, int ki
 		}
 		if (e->stage == h->best_stage && e->epoch == h->best_epoch)
 			base_text_add(html,
-				      "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"mark\"><title>Best "
-				      "epoch</title></circle>\n",
+				      "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"mark\"><title>Epoch "
+				      "kept</title></circle>\n",
 				      at_x(p, (double)(i + 1)), at_y(p, value_of(e, kind)));
 	}
 }
@@ -292,7 +292,7 @@ void report_chart_history(base_text *html, const train_history *h)
 	marks(html, &accuracy, h, 3);
 	base_text_add(html, "</svg>\n<div class=\"legend\">\n");
 	legend(html, 0, "training", " (augmented images)");
-	legend(html, 1, "validation", ", best epoch circled");
+	legend(html, 1, "validation", ", kept epoch circled");
 	base_text_add(html, "</div>\n</div>\n");
 	base_text_free(&points);
 }

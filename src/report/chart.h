@@ -11,7 +11,7 @@
 void report_chart_confusion(base_text *html, const evaluate_metrics *m, const char *const *names);
 /* Each class against the rest; a point tells its threshold. Nothing when no class has a curve. */
 void report_chart_roc(base_text *html, const evaluate_metrics *m, const char *const *names);
-/* Loss | accuracy; stages and the best epoch marked. Nothing without an epoch. */
+/* Loss | accuracy; stages and the kept epoch marked. Nothing without an epoch. */
 void report_chart_history(base_text *html, const train_history *history);
 /* Bars with counts and shares. */
 void report_chart_classes(base_text *html, const char *const *names, const size_t *counts, int classes);

@@ -145,7 +145,7 @@ bm_status report_figure_history(const char *folder, const train_history *h, bm_e
 			base_text_add(s,
 				      ", \\\n'' every ::%zu::%zu using 1:%d with points pointtype 6 pointsize 1.4 "
 				      "linewidth 1.8 "
-				      "linecolor rgb '#222222' title 'Best epoch'",
+				      "linecolor rgb '#222222' title 'Epoch kept'",
 				      best, best, column + 1);
 		base_text_add(s, "\n");
 	}

@@ -25,7 +25,7 @@ bm_status report_figure_samples(const char *folder, const report_tile tiles[8], 
 /* class_distribution: bars with counts */
 bm_status report_figure_classes(const char *folder, const char *const *names, const size_t *counts, int classes,
 				bm_error *err);
-/* training_history: loss | accuracy, the stages and the best epoch marked. BM_ERR_DATA when no epoch was finished. */
+/* training_history: loss | accuracy, the stages and the kept epoch marked. BM_ERR_DATA when no epoch was finished. */
 bm_status report_figure_history(const char *folder, const train_history *history, bm_error *err);
 /* confusion_matrix: counts and shares of the actual class */
 bm_status report_figure_confusion(const char *folder, const evaluate_metrics *m, const char *const *names,

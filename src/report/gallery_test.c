@@ -156,7 +156,7 @@ static void chart_of_history(void **state)
 		assert_true((h.count == 0) == (html.length == 0));
 		assert_well_formed(text);
 		assert_int_equal(count(text, "<polyline "), h.count ? 4 : 0);
-		assert_int_equal(count(text, "Best epoch"), h.count == 3 ? 2 : 0);
+		assert_int_equal(count(text, "Epoch kept"), h.count == 3 ? 2 : 0);
 		assert_null(strstr(text, "nan"));
 		if (h.count == 3)
 			assert_has(text, "Epoch 3 (stage 2, epoch 1)\\u000atraining: loss 0.5000, accuracy "

@@ -103,7 +103,14 @@ static void grow(train_plan *plan, int image_size, const int epochs[3], const do
 		title_size(&plan->stages[plan->count]);
 		plan->count++;
 	}
-	plan->stages[plan->count - 1].keep_best = true;
+}
+
+bool train_plan_keeps_best(const train_plan *plan, int stage_number)
+{
+	for (int i = 0; i < plan->count; i++)
+		if (plan->stages[i].number == stage_number)
+			return plan->stages[i].keep_best;
+	return true;
 }
 
 void train_plan_scratch(train_plan *plan, int image_size)
@@ -114,8 +121,10 @@ void train_plan_scratch(train_plan *plan, int image_size)
 	*plan = (train_plan){.name = "scratch", .class_weights = true, .mirror = true};
 	grow(plan, image_size, epochs, shares,
 	     &(train_stage){.batch = 32, .learning_rate = 1e-3f, .augmentation = moderate});
+	plan->stages[plan->count - 1].keep_best = true;
 }
 
+/* It ends with its last epoch, whose learning rate is 0: the best of sixty on a few hundred validation images is the luckiest. */
 void train_plan_compact(train_plan *plan, int image_size)
 {
 	static const int epochs[3] = {60, 60, 60};

@@ -39,7 +39,7 @@ typedef struct train_stage {
 	float ema_decay; /* per step, in [0, 1): validated and saved are exponential moving averages of the weights and moving statistics; 0: not */
 	float sam_rho; /* steps go by the gradient where the loss is highest within about this distance of the weights (sam.h); 0: by that at the weights */
 	bool bf16;     /* convolutions multiply in bfloat16 (nn/network.h); weights, sums and validation are f32 */
-	bool keep_best; /* the stage ends with the weights of its best epoch (by validation accuracy, then loss), else of its last */
+	bool keep_best; /* the stage's model is that of its best epoch (by validation accuracy, then loss), else of its last */
 } train_stage;
 
 typedef struct train_plan {
@@ -52,6 +52,9 @@ typedef struct train_plan {
 	                      * are scaled to fit; the plan with the epochs so found is what is saved and repeated */
 	double fitted_budget; /* the time budget that the epochs were found for; 0: they are as given */
 } train_plan;
+
+/* Whether that stage's model is that of its best epoch (keep_best); a number that no stage has: true. */
+bool train_plan_keeps_best(const train_plan *plan, int stage_number);
 
 /* The guide's: stage 1 frozen, 5 epochs, Adam 1e-3; stage 2 last 30 layers, 10 epochs, 1e-5; batch 16; augmentation. */
 void train_plan_two_stage(train_plan *plan, int image_size);
@@ -85,7 +88,7 @@ typedef struct train_epoch {
 typedef struct train_history {
 	train_epoch *epochs;
 	size_t count, capacity;
-	int best_stage, best_epoch; /* by validation accuracy, then loss */
+	int best_stage, best_epoch; /* whose weights the trained model has: the best of the stages' models (keep_best) */
 	double seconds;		    /* of all training, over all sittings */
 	bool early_stopped[TRAIN_STAGES_MAX];
 } train_history;

@@ -230,23 +230,23 @@ static bool better(double accuracy, double loss, double than_accuracy, double th
 	return accuracy > than_accuracy || (accuracy == than_accuracy && loss < than_loss);
 }
 
-static int size_of_stage(const train_plan *plan, int number)
+static const train_stage *stage_of(const train_plan *plan, const train_epoch *e)
 {
-	for (int i = 0; i < plan->count; i++)
-		if (plan->stages[i].number == number)
-			return plan->stages[i].image_size;
-	return 0;
+	const train_stage *stage = plan->stages;
+	while (stage + 1 < plan->stages + plan->count && stage->number != e->stage)
+		stage++;
+	return stage;
 }
 
-/* The best epoch of all; a network is judged at the size that it was last trained at, so only stages of that size count. */
+/* The best of the stages' models; a network is judged at the size that it was last trained at, so only stages of that size count. */
 static void find_best(trainer *t)
 {
 	train_history *h = t->history;
-	const train_epoch *best = NULL;
-	const int size = size_of_stage(t->plan, h->epochs[h->count - 1].stage);
-	for (size_t i = 0; i < h->count; i++) {
-		const train_epoch *e = &h->epochs[i];
-		if (size_of_stage(t->plan, e->stage) == size &&
+	const train_epoch *best = NULL, *last = &h->epochs[h->count - 1];
+	for (const train_epoch *e = h->epochs; e <= last; e++) {
+		const train_stage *stage = stage_of(t->plan, e);
+		const bool kept = stage->keep_best || e == last || e[1].stage != e->stage;
+		if (kept && stage->image_size == stage_of(t->plan, last)->image_size &&
 		    (!best || better(e->val_accuracy, e->val_loss, best->val_accuracy, best->val_loss)))
 			best = e;
 	}
@@ -254,7 +254,7 @@ static void find_best(trainer *t)
 	h->best_epoch = best ? best->epoch : 0;
 }
 
-static bm_status save_best(trainer *t, bm_error *err)
+static bm_status save_model(trainer *t, bm_error *err)
 {
 	model shown = *t->m;
 	char *path = NULL;
@@ -317,8 +317,9 @@ static bm_status after_epoch(trainer *t, double expected, bm_error *err)
 		s->best_epoch = e->epoch;
 		s->best_accuracy = e->val_accuracy;
 		s->best_loss = e->val_loss;
-		status = save_best(t, err);
 	}
+	if (improved || !t->plan->stages[s->stage].keep_best)
+		status = save_model(t, err);
 	find_best(t);
 	stop_or_slow_down(t, e, more_accurate);
 	learn_costs(t, expected);

@@ -40,6 +40,32 @@ static void trial_end(trial *t)
 	fixture_data_free(&t->data);
 }
 
+/* How many of 100 validation images the trained model is right on, and was by the history. */
+static int right_of_validation(trial *t)
+{
+	model_predictor *p = NULL;
+	float probabilities[100 * IMAGE_PHANTOM_CLASSES];
+	int right = 0;
+	assert_ok(model_predictor_create(&t->m, 32, FIXTURE_SIDE, 2, &p, err));
+	assert_ok(model_predict_pack(p, &t->data.pack, t->data.split.indices[DATA_VALIDATION], 100, t->plan.mirror,
+				     NULL, probabilities, err));
+	for (int i = 0; i < 100; i++) {
+		int best = 0;
+		for (int c = 1; c < IMAGE_PHANTOM_CLASSES; c++)
+			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] >
+			    probabilities[i * IMAGE_PHANTOM_CLASSES + best])
+				best = c;
+		right += best == t->data.pack.labels[t->data.split.indices[DATA_VALIDATION][i]];
+	}
+	model_predictor_free(p);
+	return right;
+}
+
+static int right_in_epoch(const trial *t, int epoch)
+{
+	return (int)(100 * t->history.epochs[epoch - 1].val_accuracy + 0.5);
+}
+
 static void test_learns_phantoms(void **unused)
 {
 	(void)unused;
@@ -76,24 +102,30 @@ static void test_learns_phantoms(void **unused)
 			fail_msg("not printed: %s\nbut: %s", lines[i], ear->text);
 
 	/* The model came out with the best epoch's weights: it predicts what the history says. */
-	model_predictor *p = NULL;
-	float probabilities[100 * IMAGE_PHANTOM_CLASSES];
-	int right = 0;
-	assert_ok(model_predictor_create(&t.m, 32, FIXTURE_SIDE, 2, &p, err));
-	assert_ok(model_predict_pack(p, &t.data.pack, t.data.split.indices[DATA_VALIDATION], 100, t.plan.mirror, NULL,
-				     probabilities, err));
-	for (int i = 0; i < 100; i++) {
-		int best = 0;
-		for (int c = 1; c < IMAGE_PHANTOM_CLASSES; c++)
-			if (probabilities[i * IMAGE_PHANTOM_CLASSES + c] >
-			    probabilities[i * IMAGE_PHANTOM_CLASSES + best])
-				best = c;
-		right += best == t.data.pack.labels[t.data.split.indices[DATA_VALIDATION][i]];
-	}
-	assert_true(fabs(right / 100.0 - t.history.epochs[t.history.best_epoch - 1].val_accuracy) < 1e-9);
-	model_predictor_free(p);
+	assert_int_equal(right_of_validation(&t), right_in_epoch(&t, t.history.best_epoch));
 	trial_end(&t);
 	base_free(ear);
+}
+
+/* A stage that keeps its last epoch has that one's weights at the end, in its file, and in the history, however good another was. */
+static void test_keeps_the_last_epoch(void **unused)
+{
+	(void)unused;
+	trial t;
+	trial_begin(&t, 60, 25);
+	fixture_model(&t.m, true);
+	scratch_plan(&t.plan, 6, 4e-3f);
+	t.plan.stages[0].schedule = TRAIN_CONSTANT;
+	t.plan.stages[0].keep_best = false;
+	assert_ok(trial_run(&t, NULL, err));
+	int best = 0;
+	for (int i = 1; i <= 6; i++)
+		best = right_in_epoch(&t, i) > best ? right_in_epoch(&t, i) : best;
+	print_message("right in the best epoch %d, in the last %d\n", best, right_in_epoch(&t, 6));
+	assert_int_equal(t.history.best_stage, 1);
+	assert_int_equal(t.history.best_epoch, 6);
+	assert_int_equal(right_of_validation(&t), right_in_epoch(&t, 6));
+	trial_end(&t);
 }
 
 /* Steps by the gradient above the weights (sam.h) are others, and lead down too. */
@@ -255,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_learns_phantoms, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_keeps_the_last_epoch, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_sharpness_aware_steps, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_forgets_earlier_statistics, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_not_finite_stops_at_once, fixture_setup, fixture_teardown),
