@@ -88,7 +88,7 @@ typedef struct train_epoch {
 typedef struct train_history {
 	train_epoch *epochs;
 	size_t count, capacity;
-	int best_stage, best_epoch; /* whose weights the trained model has: the best of the stages' models (keep_best) */
+	int best_stage, best_epoch; /* whose weights the model has: the best of the stages' (keep_best) */
 	double seconds;		    /* of all training, over all sittings */
 	bool early_stopped[TRAIN_STAGES_MAX];
 } train_history;
