@@ -16,7 +16,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 
-enum { WHOLE_MAX = 8 << 20, TRIES = 2, LOCAL_TRANSFERS = 4 };
+enum { WHOLE_MAX = 8 << 20, TRIES = 2, LOCAL_TRANSFERS = 4, PREFIX_SIZE = 96 };
 static const double PROGRESS_EVERY = 0.1;
 
 /* ---- a file's content, whole when it is small, else piece by piece ---- */
@@ -222,7 +222,7 @@ static bm_status transfer_one(void *arg, int worker, size_t index, bm_error *err
 
 /* What the staging folders made from here begin with: ".brainmri-put-HOST-MARK-". A process id tells something only as
  * long as this computer runs and in this container, so MARK is of both; other containers may have the same host name. */
-static void own_prefix(char prefix[96])
+static void own_prefix(char prefix[PREFIX_SIZE])
 {
 	char host[64] = "", boot[64] = "";
 	struct stat processes = {0};
@@ -237,15 +237,14 @@ static void own_prefix(char prefix[96])
 					base_hash_bytes(&processes.st_ino, sizeof processes.st_ino));
 	char text[33];
 	base_hash_text(mark, text);
-	snprintf(prefix, 96, STAGING "%s-%.8s-", host, text);
+	snprintf(prefix, PREFIX_SIZE, STAGING "%s-%.8s-", host, text);
 }
 
 /* A folder ".brainmri-put-HOST-MARK-PID-RANDOM" of its own: no other process stages in it. */
-static bm_status make_staging(job *j, bm_error *err)
+static bm_status make_staging(job *j, const char *prefix, bm_error *err)
 {
-	char prefix[96], name[160];
+	char name[160];
 	struct timespec now;
-	own_prefix(prefix);
 	clock_gettime(CLOCK_REALTIME, &now);
 	uint64_t unique =
 		base_random_mix((uint64_t)now.tv_nsec, base_random_mix((uint64_t)now.tv_sec, (uint64_t)getpid()));
@@ -255,12 +254,10 @@ static bm_status make_staging(job *j, bm_error *err)
 }
 
 /* Whether the process that made a staging folder is surely gone: one of this computer by its id, others by their age. */
-static bool left_over(const storage_entry *entry)
+static bool left_over(const storage_entry *entry, const char *prefix)
 {
 	static const int64_t two_days = (int64_t)48 * 3600 * 1000;
-	char prefix[96];
 	struct timespec now;
-	own_prefix(prefix);
 	if (strncmp(entry->name, prefix, strlen(prefix)) == 0) {
 		long id = strtol(entry->name + strlen(prefix), NULL, 10);
 		return id > 0 && kill((pid_t)id, 0) != 0 && errno == ESRCH;
@@ -269,7 +266,7 @@ static bool left_over(const storage_entry *entry)
 	return (int64_t)now.tv_sec * 1000 - entry->info.modified > two_days;
 }
 
-static bm_status remove_left_over(job *j, bm_error *err)
+static bm_status remove_left_over(job *j, const char *prefix, bm_error *err)
 {
 	storage_list list;
 	bm_status status = storage_list_all(j->to, "", &list, err);
@@ -277,7 +274,8 @@ static bm_status remove_left_over(job *j, bm_error *err)
 		return status;
 	for (size_t i = 0; i < list.count && status == BM_OK; i++) {
 		const storage_entry *entry = &list.items[i];
-		if (!entry->info.folder || strncmp(entry->name, STAGING, strlen(STAGING)) != 0 || !left_over(entry))
+		if (!entry->info.folder || strncmp(entry->name, STAGING, strlen(STAGING)) != 0 ||
+		    !left_over(entry, prefix))
 			continue;
 		base_note(j->observer, "removed what an earlier, broken-off transfer left: '%s/%s'", storage_url(j->to),
 			  entry->name);
@@ -327,19 +325,21 @@ bm_status data_transfer(storage *from, storage *to, const data_transfer_options 
 		 .there = &there,
 		 .what = storage_transfers(to) > 0 ? "Uploading" : "Copying",
 		 .start = base_now()};
+	char prefix[PREFIX_SIZE];
 	*stats = (data_transfer_stats){0};
 	j.reported = j.start;
+	own_prefix(prefix);
 	bm_status status = data_files_list(from, observer, &files, err);
 	if (status == BM_OK && files.count == 0)
 		status = base_fail(err, BM_ERR_DATA,
 				   "'%s' holds no file; name the folder that holds one folder per class",
 				   storage_url(from));
 	if (status == BM_OK)
-		status = remove_left_over(&j, err);
+		status = remove_left_over(&j, prefix, err);
 	if (status == BM_OK)
 		status = data_files_list(to, observer, &there, err);
 	if (status == BM_OK)
-		status = make_staging(&j, err);
+		status = make_staging(&j, prefix, err);
 	if (status == BM_OK)
 		status = make_folders(&j, err);
 	if (status == BM_OK)

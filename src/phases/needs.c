@@ -254,10 +254,8 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 void phase_best_model(const phase_context *c, char name[64], int *image_size)
 {
 	snprintf(name, 64, "best_model_stage%d.keras", c->history.best_stage);
-	*image_size = c->config.image_size;
-	for (int i = 0; i < c->config.plan.count; i++)
-		if (c->config.plan.stages[i].number == c->history.best_stage)
-			*image_size = c->config.plan.stages[i].image_size;
+	const train_stage *stage = train_plan_stage(&c->config.plan, c->history.best_stage);
+	*image_size = stage ? stage->image_size : c->config.image_size;
 }
 
 const char *phase_split_name(const phase_context *c, char text[32])
@@ -283,6 +281,6 @@ const char *phase_network_name(const phase_context *c)
 
 const char *phase_how_chosen(const phase_context *c)
 {
-	return train_plan_keeps_best(&c->config.plan, c->history.best_stage) ? "chosen by its validation accuracy"
-									     : "the last of its stage";
+	const train_stage *stage = train_plan_stage(&c->config.plan, c->history.best_stage);
+	return stage && !stage->keep_best ? "the last of its stage" : "chosen by its validation accuracy";
 }

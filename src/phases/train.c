@@ -72,9 +72,9 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	status = phase_teachers_load(c, &teachers, err);
 	options.teachers = teachers.models;
 	options.teacher_count = teachers.count;
-	if (status == BM_OK && c->folder)
-		status = c->options.resume ? phase_check_made(c, "checkpoint", err) : BM_OK;
-	if (status == BM_OK && c->folder)
+	if (status == BM_OK && c->folder && c->options.resume)
+		status = phase_check_made(c, "checkpoint", err);
+	if (status == BM_OK)
 		status = phase_note_made(c, "checkpoint", err);
 	if (status == BM_OK)
 		status = train_run(&c->network, &c->pack, &c->split, &c->config.plan, &options, &c->observer,

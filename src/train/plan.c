@@ -105,12 +105,12 @@ static void grow(train_plan *plan, int image_size, const int epochs[3], const do
 	}
 }
 
-bool train_plan_keeps_best(const train_plan *plan, int stage_number)
+const train_stage *train_plan_stage(const train_plan *plan, int number)
 {
 	for (int i = 0; i < plan->count; i++)
-		if (plan->stages[i].number == stage_number)
-			return plan->stages[i].keep_best;
-	return true;
+		if (plan->stages[i].number == number)
+			return &plan->stages[i];
+	return NULL;
 }
 
 void train_plan_scratch(train_plan *plan, int image_size)

@@ -73,10 +73,11 @@ static void test_scratch_sizes(void **unused)
 			epochs += plan.stages[i].epochs;
 		}
 		assert_int_equal(epochs, 32);
-		assert_true(train_plan_keeps_best(&plan, plan.count) && train_plan_keeps_best(&plan, 0));
+		assert_ptr_equal(train_plan_stage(&plan, plan.count), &plan.stages[plan.count - 1]);
+		assert_null(train_plan_stage(&plan, 0));
 		assert_int_equal(train_plan_check(&plan, NULL), BM_OK);
 		train_plan_compact(&plan, cases[c].size);
-		assert_false(train_plan_keeps_best(&plan, plan.count));
+		assert_false(plan.stages[plan.count - 1].keep_best);
 		round_trip(&plan);
 	}
 }

@@ -164,7 +164,8 @@ void train_print_summary(const trainer *t)
 	base_result(t->observer, "Total training time: %.1f minutes", h->seconds / 60);
 	base_result(t->observer, "Final training accuracy: %.1f%%", 100 * last->accuracy);
 	base_result(t->observer, "Final validation accuracy: %.1f%%", 100 * last->val_accuracy);
-	if (!train_plan_keeps_best(t->plan, h->best_stage))
+	const train_stage *stage = train_plan_stage(t->plan, h->best_stage);
+	if (stage && !stage->keep_best)
 		base_result(t->observer, "Model saved: the last epoch, %d of stage %d (val_accuracy: %.4f)",
 			    best->epoch, best->stage, best->val_accuracy);
 	else if (best->stage == last->stage)

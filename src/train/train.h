@@ -53,8 +53,8 @@ typedef struct train_plan {
 	double fitted_budget; /* the time budget that the epochs were found for; 0: they are as given */
 } train_plan;
 
-/* Whether that stage's model is that of its best epoch (keep_best); a number that no stage has: true. */
-bool train_plan_keeps_best(const train_plan *plan, int stage_number);
+/* The stage with that number; NULL: there is none. */
+const train_stage *train_plan_stage(const train_plan *plan, int number);
 
 /* The guide's: stage 1 frozen, 5 epochs, Adam 1e-3; stage 2 last 30 layers, 10 epochs, 1e-5; batch 16; augmentation. */
 void train_plan_two_stage(train_plan *plan, int image_size);

@@ -230,23 +230,16 @@ static bool better(double accuracy, double loss, double than_accuracy, double th
 	return accuracy > than_accuracy || (accuracy == than_accuracy && loss < than_loss);
 }
 
-static const train_stage *stage_of(const train_plan *plan, const train_epoch *e)
-{
-	const train_stage *stage = plan->stages;
-	while (stage + 1 < plan->stages + plan->count && stage->number != e->stage)
-		stage++;
-	return stage;
-}
-
 /* The best of the stages' models; a network is judged at the size that it was last trained at, so only stages of that size count. */
 static void find_best(trainer *t)
 {
 	train_history *h = t->history;
 	const train_epoch *best = NULL, *last = &h->epochs[h->count - 1];
+	const int size = t->plan->stages[t->state.stage].image_size;
 	for (const train_epoch *e = h->epochs; e <= last; e++) {
-		const train_stage *stage = stage_of(t->plan, e);
-		const bool kept = stage->keep_best || e == last || e[1].stage != e->stage;
-		if (kept && stage->image_size == stage_of(t->plan, last)->image_size &&
+		const train_stage *stage = train_plan_stage(t->plan, e->stage);
+		const bool kept = stage && (stage->keep_best || e == last || e[1].stage != e->stage);
+		if (kept && stage->image_size == size &&
 		    (!best || better(e->val_accuracy, e->val_loss, best->val_accuracy, best->val_loss)))
 			best = e;
 	}
@@ -411,10 +404,8 @@ static bm_status run_stage(trainer *t, train_moments *moments, bm_error *err)
 
 static bm_status finish(trainer *t, bm_error *err)
 {
-	bm_status status = BM_OK;
-	for (int i = 0; status == BM_OK && i < t->plan->count; i++)
-		if (t->plan->stages[i].number == t->history->best_stage)
-			status = load_best(t, i, err);
+	const train_stage *best = train_plan_stage(t->plan, t->history->best_stage);
+	bm_status status = best ? load_best(t, (int)(best - t->plan->stages), err) : BM_OK;
 	if (status == BM_OK)
 		status = write_history(t, err);
 	if (status == BM_OK)
