@@ -278,7 +278,7 @@ void phase_put_real(phase_context *c, json_t *object, const char *key, double va
 
 void phase_put_text(phase_context *c, json_t *object, const char *key, const char *value)
 {
-	phase_put(c, object, key, value ? json_string(value) : NULL);
+	phase_put(c, object, key, value ? phase_json_text(value) : NULL);
 }
 
 bm_status phase_json_write(const json_t *json, const char *path, bm_error *err)

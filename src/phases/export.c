@@ -263,7 +263,10 @@ static bm_status load(phase_context *c, const phase_export_options *o, model *m,
 		if (strcmp(name, base) == 0)
 			size = c->config.plan.stages[i].image_size;
 	}
-	status = model_load(path ? path : o->model, m, err);
+	if (size > 0) /* from config.json, which must be what it was trained with */
+		status = phase_check_made(c, "train", err);
+	if (status == BM_OK)
+		status = model_load(path ? path : o->model, m, err);
 	base_free(path);
 	if (status == BM_OK && size > 0) {
 		m->options.image_size = size;

@@ -220,12 +220,26 @@ static void numbers_that_are_not_finite_become_null(void **state)
 	phase_context_free(&c);
 }
 
+static void texts_that_are_not_utf8_are_shown_as_far_as_they_can_be(void **state)
+{
+	fixture *f = *state;
+	phase_context c;
+	open_context(f, true, &c);
+	phase_put_text(&c, NULL, "path", "scans/\xff.jpg");
+	const char *shown = json_string_value(json_object_get(c.json, "path"));
+	assert_non_null(shown);
+	assert_non_null(strstr(shown, "scans/"));
+	assert_non_null(strstr(shown, ".jpg"));
+	phase_context_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_say_what_must_come_first),
 		cmocka_unit_test(the_listing_survives_its_file),
 		cmocka_unit_test(numbers_that_are_not_finite_become_null),
+		cmocka_unit_test(texts_that_are_not_utf8_are_shown_as_far_as_they_can_be),
 		cmocka_unit_test(a_request_to_stop_is_heard),
 		cmocka_unit_test(all_of_them_agree),
 	};

@@ -155,11 +155,13 @@ bm_status train_plan_check(const train_plan *plan, bm_error *err)
 	if (plan->count < 1 || plan->count > TRAIN_STAGES_MAX)
 		return base_fail(err, BM_ERR_USAGE, "training plan: it has %d stages; it must have 1 to %d",
 				 plan->count, TRAIN_STAGES_MAX);
-	if (!(plan->time_budget >= 0) || isinf(plan->time_budget))
-		return base_fail(
-			err, BM_ERR_USAGE,
-			"training plan: the time budget is %g s; it must be a number of seconds, or 0 for none",
-			plan->time_budget);
+	const double budgets[] = {plan->time_budget, plan->fitted_budget};
+	for (int i = 0; i < 2; i++)
+		if (!(budgets[i] >= 0) || isinf(budgets[i]))
+			return base_fail(err, BM_ERR_USAGE,
+					 "training plan: the %stime budget is %g s; it must be a number of seconds, or "
+					 "0 for none",
+					 i ? "fitted " : "", budgets[i]);
 	for (int i = 0; i < plan->count; i++) {
 		bm_status status = check_stage(&plan->stages[i], i, err);
 		if (status != BM_OK)

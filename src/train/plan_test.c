@@ -121,6 +121,13 @@ static void test_bad_plans_are_named(void **unused)
 			"{\"name\":\"x\",\"class_weights\":true,\"mirror\":true,\"time_budget\":0,\"stages\":[]}",
 			&plan, &err),
 		BM_ERR_USAGE);
+	static const char *const budgets[] = {"time_budget", "fitted_budget"};
+	for (size_t i = 0; i < 2; i++) {
+		char text[400];
+		snprintf(text, sizeof text, "{\"name\":\"x\",\"%s\":-1,\"stages\":[{" STAGE "}]}", budgets[i]);
+		assert_int_equal(train_plan_from_json(text, &plan, &err), BM_ERR_USAGE);
+		assert_non_null(strstr(err.message, i ? "the fitted time budget is -1 s" : "the time budget is -1 s"));
+	}
 }
 
 static void test_what_the_training_cannot_do_is_refused(void **unused)

@@ -45,6 +45,14 @@ class Stale(Case):
         self.call("evaluate", "r")
         self.call("report", "r")
 
+        # The size that it was trained at, which a stage's file is exported for.
+        self.assertIn("the trained model no longer fits", self.call("model", "r", "--image-size", "40").stderr)
+        for model in ("r", "r/best_model_stage1.keras"):
+            self.refused("export", model, "--to", "onnx", "--out", "m.onnx", says=["run 'brainmri train r' again"])
+        self.call("model", "r", "--image-size", "32")
+        self.call("export", "r/best_model_stage1.keras", "--to", "safetensors", "--out", "m.safetensors")
+        self.call("report", "r")
+
         # The share of the training images.
         self.assertIn("the trained model no longer fits (different now: train_share)",
                       self.call("explore", "r", "--train-share", "0.5").stderr)
