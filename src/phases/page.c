@@ -117,7 +117,7 @@ static void lead(const phase_context *c, base_text *text)
 	base_text_add(text, "%.1f %% of the %zu test images were classified right (95 %% interval: %.1f to %.1f %%).",
 		      100 * m->accuracy, m->count, 100 * m->accuracy_low, 100 * m->accuracy_high);
 	if (m->confused_a >= 0 && m->confused_b >= 0)
-		base_text_add(text, " Most often confused: %s taken for %s, %zu times, and %zu the other way.",
+		base_text_add(text, " Most often confused: %s taken for %s (%zu) or the other way (%zu).",
 			      report_class_title(c->pack.class_names[m->confused_a], a),
 			      report_class_title(c->pack.class_names[m->confused_b], b),
 			      m->confusion[m->confused_a][m->confused_b], m->confusion[m->confused_b][m->confused_a]);
