@@ -76,7 +76,7 @@ void phase_put(phase_context *context, json_t *object, const char *key, json_t *
 void phase_put_int(phase_context *context, json_t *object, const char *key, long long value);
 void phase_put_real(phase_context *context, json_t *object, const char *key, double value);
 void phase_put_text(phase_context *context, json_t *object, const char *key, const char *value);
-/* A text that JSON can hold: file names may be anything. */
+/* A text that JSON can hold, as phase_put_text puts it: file names may be anything. */
 json_t *phase_json_text(const char *text);
 /* Keeps phases/NN-name.txt and .json in the run folder. */
 bm_status phase_end(phase_context *context, int number, const char *name, double seconds, bm_error *err);

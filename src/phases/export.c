@@ -263,7 +263,7 @@ static bm_status load(phase_context *c, const phase_export_options *o, model *m,
 		if (strcmp(name, base) == 0)
 			size = c->config.plan.stages[i].image_size;
 	}
-	if (size > 0) /* from config.json, which must be what it was trained with */
+	if (o->model && size > 0) /* from config.json, which must be what it was trained with */
 		status = phase_check_made(c, "train", err);
 	if (status == BM_OK)
 		status = model_load(path ? path : o->model, m, err);
