@@ -45,6 +45,8 @@ void image_free(image *img); /* safe on a zeroed image */
 /* Antialiased resampling to out->width x out->height (set by the caller with channels; pixels are allocated when NULL):
  * triangle filter scaled with the reduction, as Pillow's BILINEAR; fixed-point, the same bytes everywhere. */
 bm_status image_resize(const image *in, image *out, bm_error *err);
+/* The same filter on grey images of floats, not rounded: in [count][from][from], out [count][to][to]. */
+bm_status image_resize_floats(const float *in, size_t count, int from, float *out, int to, bm_error *err);
 
 /* Makes a slice (one channel) look as all others do, in place, so that a network cannot learn what an export added: cuts empty margins and
  * uniform frames (no more than three quarters of a side), turns inverted grey levels (bright corners), and spreads the levels to 0..255,

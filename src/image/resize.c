@@ -266,3 +266,52 @@ bm_status image_resize(const image *in, image *out, bm_error *err)
 	}
 	return status;
 }
+
+/* to[rows][stride], each row a weighted sum of rows of from[][stride]. */
+static void mix_rows(const float *restrict from, float *restrict to, size_t stride, int rows, const taps *t)
+{
+	memset(to, 0, (size_t)rows * stride * sizeof *to);
+	for (int y = 0; y < rows; y++, to += stride) {
+		for (int k = 0; k < t->count[y]; k++) {
+			const float *row = from + (size_t)(t->first[y] + k) * stride;
+			const float weight = (float)t->weights[y * t->width + k] / (1 << FRACTION);
+			for (size_t x = 0; x < stride; x++)
+				to[x] += weight * row[x];
+		}
+	}
+}
+
+static void turn_floats(const float *from, float *to, size_t rows, size_t columns)
+{
+	for (size_t y = 0; y < rows; y++)
+		for (size_t x = 0; x < columns; x++)
+			to[x * rows + y] = from[y * columns + x];
+}
+
+bm_status image_resize_floats(const float *in, size_t count, int from, float *out, int to, bm_error *err)
+{
+	if (from < 1 || to < 1)
+		return base_fail(err, BM_ERR_USAGE, "cannot resize images of %d x %d to %d x %d pixels", from, from, to,
+				 to);
+	const size_t before = (size_t)from * (size_t)from, after = (size_t)to * (size_t)to,
+		     between = (size_t)from * (size_t)to;
+	float *middle = base_malloc(between * 2, sizeof *middle, "images to resize", err);
+	taps t = {0};
+	bm_status status = middle ? make_taps(&t, from, to, err) : BM_ERR_MEMORY;
+	for (size_t i = 0; status == BM_OK && i < count; i++) {
+		/* Rows, and the columns on their side: [from][from] to [to][from], turned [from][to], to [to][to], which is turned again. */
+		mix_rows(in + i * before, middle, (size_t)from, to, &t);
+		turn_floats(middle, middle + between, (size_t)to, (size_t)from);
+		float *done = out + i * after;
+		mix_rows(middle + between, done, (size_t)to, to, &t);
+		for (size_t y = 0; y < (size_t)to; y++)
+			for (size_t x = 0; x < y; x++) {
+				const float other = done[y * (size_t)to + x];
+				done[y * (size_t)to + x] = done[x * (size_t)to + y];
+				done[x * (size_t)to + y] = other;
+			}
+	}
+	free_taps(&t);
+	base_free(middle);
+	return status;
+}

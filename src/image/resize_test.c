@@ -193,13 +193,47 @@ static void test_no_memory(void **state)
 	image_free(&in);
 }
 
+/* What the whole numbers give before they are rounded. */
+static void test_floats(void **state)
+{
+	(void)state;
+	static const int sizes[][2] = {{5, 12}, {40, 17}, {33, 33}, {1, 4}, {9, 1}};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		const int from = sizes[i][0], to = sizes[i][1];
+		const size_t before = (size_t)from * (size_t)from, after = (size_t)to * (size_t)to;
+		bm_error err = {0};
+		float *in = malloc(2 * before * sizeof *in), *out = malloc(2 * after * sizeof *out);
+		assert_true(in && out);
+		image whole[2], resized[2] = {{0}};
+		for (int k = 0; k < 2; k++) {
+			whole[k] = make(from, from, 1, (uint64_t)k + 5);
+			for (size_t p = 0; p < before; p++)
+				in[(size_t)k * before + p] = whole[k].pixels[p];
+			resized[k] = (image){.width = to, .height = to, .channels = 1};
+			assert_int_equal(image_resize(&whole[k], &resized[k], &err), BM_OK);
+		}
+		assert_int_equal(image_resize_floats(in, 2, from, out, to, &err), BM_OK);
+		for (int k = 0; k < 2; k++) {
+			for (size_t p = 0; p < after; p++)
+				assert_true(fabsf(out[(size_t)k * after + p] - resized[k].pixels[p]) <= 1.01f);
+			image_free(&whole[k]);
+			image_free(&resized[k]);
+		}
+		free(in);
+		free(out);
+	}
+	bm_error err = {0};
+	float one = 0;
+	assert_int_equal(image_resize_floats(&one, 1, 1, &one, 0, &err), BM_ERR_USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_reference), cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_constant),	  cmocka_unit_test(test_as_pillow),
 		cmocka_unit_test(test_callers_pixels),	  cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory),	  cmocka_unit_test(test_floats),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

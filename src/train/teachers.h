@@ -1,5 +1,5 @@
 /* Learning from finished models: distillation (Hinton, Vinyals & Dean 2015) on the same changed and mixed images that the network sees
- * (Beyer et al. 2022). */
+ * (Beyer et al. 2022), each asked at the image size that it was trained for. */
 #ifndef TRAIN_TEACHERS_H
 #define TRAIN_TEACHERS_H
 
@@ -8,12 +8,13 @@
 /* The teachers, compiled for a stage. */
 typedef struct train_teachers {
 	nn_network *networks[TRAIN_TEACHERS_MAX];
-	int theirs[TRAIN_TEACHERS_MAX]; /* channels that each takes */
+	int channels[TRAIN_TEACHERS_MAX], sizes[TRAIN_TEACHERS_MAX]; /* that each takes */
 	int count;
-	int channels;	      /* of the network that learns */
-	size_t pixels;	      /* of an image */
-	float *probabilities; /* [batch][classes] */
-	float *images;	      /* [batch][image_size][image_size][3], for teachers of other channels */
+	int own_channels, own_size; /* of the network that learns */
+	float *probabilities;	    /* [batch][classes] */
+	float *grey;		    /* [batch][own_size][own_size] */
+	float *resized;		    /* [batch][size][size] of the largest teacher */
+	float *spread;		    /* the same with three channels */
 } train_teachers;
 
 /* BM_ERR_USAGE, naming what differs, for a teacher that knows other classes than m, and for a plan that wants
@@ -23,8 +24,8 @@ bm_status train_teachers_check(const model *m, const train_plan *plan, const tra
 bm_status train_teachers_open(const model *m, const train_options *options, const train_stage *stage, int threads,
 			      train_teachers *out, bm_error *err);
 void train_teachers_close(train_teachers *teachers); /* safe on a zeroed one */
-/* What a teacher says of images [count][image_size][image_size][channels of the network], which are grey: a teacher of one channel is shown the
- * first of three, one of three the same thrice; *out [count][classes] holds until the next call, NULL: there is
+/* What a teacher says of images [count][own_size][own_size][own_channels], which are grey: each is shown them resized to its own size (at another
+ * one a network is right far less often), the first of three channels if it takes one, the same thrice if it takes three; *out [count][classes] holds until the next call, NULL: there is
  * none. Teachers take turns by `step`: the gradient in the logits is linear in what is taught, so over the steps it is that of learning
  * from their mean, at the price of one. */
 bm_status train_teachers_ask(train_teachers *teachers, const float *images, int count, uint64_t step, const float **out,

@@ -1,3 +1,4 @@
+#include "image/image.h"
 #include "train/test_fixture.h"
 
 static void plan_of(train_plan *plan, int epochs, float distillation)
@@ -125,6 +126,54 @@ static void test_teachers_of_other_channels(void **unused)
 	model_free(&colour);
 }
 
+/* At each size of the network that learns, a teacher is asked at its own. */
+static void test_teachers_of_other_sizes(void **unused)
+{
+	(void)unused;
+	const int size = 2 * FIXTURE_SIDE;
+	const size_t pixels = (size_t)FIXTURE_SIDE * FIXTURE_SIDE;
+	const model_options larger = {.width = 0.25,
+				      .image_size = size,
+				      .channels = 3,
+				      .head = MODEL_HEAD_LINEAR,
+				      .classes = IMAGE_PHANTOM_CLASSES};
+	model pupil, teacher;
+	train_teachers asked;
+	train_plan plan;
+	const float *said;
+	float kept[2 * IMAGE_PHANTOM_CLASSES];
+	float *small = base_calloc(2 * pixels, sizeof *small, "test", NULL),
+	      *large = base_calloc(2 * pixels * 4, sizeof *large, "test", NULL),
+	      *three = base_calloc(2 * pixels * 12, sizeof *three, "test", NULL);
+	for (size_t i = 0; i < 2 * pixels; i++)
+		small[i] = (float)(i * 31 % 89) / 89;
+	assert_ok(image_resize_floats(small, 2, FIXTURE_SIDE, large, size, err));
+	for (size_t i = 0; i < 2 * pixels * 12; i++)
+		three[i] = large[i / 3];
+	fixture_model(&pupil, true);
+	assert_ok(model_create(&larger, image_phantom_class_names, true, 3, &teacher, err));
+	plan_of(&plan, 1, 0.5f);
+	const model *const teachers[1] = {&teacher};
+	const train_options options = {.teachers = teachers, .teacher_count = 1};
+	uint64_t bytes;
+	assert_ok(train_teachers_memory(&options, &plan.stages[0], &bytes, err));
+	assert_true(bytes > (uint64_t)plan.stages[0].batch * pixels * 17 * sizeof(float));
+	assert_ok(train_teachers_open(&pupil, &options, &plan.stages[0], 1, &asked, err));
+	assert_ok(train_teachers_ask(&asked, small, 2, 0, &said, err));
+	memcpy(kept, said, sizeof kept);
+	train_teachers_close(&asked);
+	plan.stages[0].image_size = size;
+	assert_ok(train_teachers_open(&teacher, &options, &plan.stages[0], 1, &asked, err));
+	assert_ok(train_teachers_ask(&asked, three, 2, 0, &said, err));
+	assert_memory_equal(kept, said, sizeof kept);
+	train_teachers_close(&asked);
+	base_free(small);
+	base_free(large);
+	base_free(three);
+	model_free(&pupil);
+	model_free(&teacher);
+}
+
 static void test_refuses(void **unused)
 {
 	(void)unused;
@@ -159,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_learns_without_labels, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_takes_turns),
 		cmocka_unit_test(test_teachers_of_other_channels),
+		cmocka_unit_test(test_teachers_of_other_sizes),
 		cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
