@@ -24,10 +24,10 @@ bm_status train_teachers_check(const model *m, const train_plan *plan, const tra
 bm_status train_teachers_open(const model *m, const train_options *options, const train_stage *stage, int threads,
 			      train_teachers *out, bm_error *err);
 void train_teachers_close(train_teachers *teachers); /* safe on a zeroed one */
-/* What a teacher says of images [count][own_size][own_size][own_channels], which are grey: each is shown them resized to its own size (at another
- * one a network is right far less often), the first of three channels if it takes one, the same thrice if it takes three; *out [count][classes] holds until the next call, NULL: there is
- * none. Teachers take turns by `step`: the gradient in the logits is linear in what is taught, so over the steps it is that of learning
- * from their mean, at the price of one. */
+/* What a teacher says of images [count][own_size][own_size][own_channels], which are grey: it is shown them resized to its own size (at another
+ * one a network is right less often), the first of three channels if it takes one, the same thrice if it takes three; *out [count][classes]
+ * holds until the next call, NULL: there is none. Teachers take turns by `step`: the gradient in the logits is linear in what is taught, so over
+ * the steps it is that of learning from their mean, at the price of one. */
 bm_status train_teachers_ask(train_teachers *teachers, const float *images, int count, uint64_t step, const float **out,
 			     bm_error *err);
 /* Of the teachers' weights, in their order; all zero for none. */
