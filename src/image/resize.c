@@ -293,25 +293,19 @@ bm_status image_resize_floats(const float *in, size_t count, int from, float *ou
 	if (from < 1 || to < 1)
 		return base_fail(err, BM_ERR_USAGE, "cannot resize images of %d x %d to %d x %d pixels", from, from, to,
 				 to);
-	const size_t before = (size_t)from * (size_t)from, after = (size_t)to * (size_t)to,
-		     between = (size_t)from * (size_t)to;
-	float *middle = base_malloc(between * 2, sizeof *middle, "images to resize", err);
+	const size_t n = (size_t)from, m = (size_t)to, room = m * (n > m ? n : m);
+	float *middle = base_malloc(room, sizeof *middle, "images to resize", err);
+	float *side = base_malloc(room, sizeof *side, "images to resize", err);
 	taps t = {0};
-	bm_status status = middle ? make_taps(&t, from, to, err) : BM_ERR_MEMORY;
+	bm_status status = middle && side ? make_taps(&t, from, to, err) : BM_ERR_MEMORY;
 	for (size_t i = 0; status == BM_OK && i < count; i++) {
-		/* Rows, and the columns on their side: [from][from] to [to][from], turned [from][to], to [to][to], which is turned again. */
-		mix_rows(in + i * before, middle, (size_t)from, to, &t);
-		turn_floats(middle, middle + between, (size_t)to, (size_t)from);
-		float *done = out + i * after;
-		mix_rows(middle + between, done, (size_t)to, to, &t);
-		for (size_t y = 0; y < (size_t)to; y++)
-			for (size_t x = 0; x < y; x++) {
-				const float other = done[y * (size_t)to + x];
-				done[y * (size_t)to + x] = done[x * (size_t)to + y];
-				done[x * (size_t)to + y] = other;
-			}
+		mix_rows(in + i * n * n, middle, n, to, &t);
+		turn_floats(middle, side, m, n);
+		mix_rows(side, middle, m, to, &t);
+		turn_floats(middle, out + i * m * m, m, m);
 	}
 	free_taps(&t);
+	base_free(side);
 	base_free(middle);
 	return status;
 }
