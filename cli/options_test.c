@@ -8,6 +8,7 @@
 
 #include "cli/options.h"
 #include "cli/session.h"
+#include "nn/network.h"
 
 /* Words up to a NULL, the program's name in front. */
 #define PARSE(a, err, ...) parse_words(a, err, (const char *[]){"brainmri", __VA_ARGS__, NULL})
@@ -246,23 +247,45 @@ static void each_split_has_its_name(void **state)
 	}
 }
 
+static void a_stage_of_no_epochs_is_left_out(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config c;
+	const char *last[] = {"brainmri", "run",   "d",	   "--plan",	     "scratch",
+			      "--epochs", "0,0,5", "--lr", "1e-3,1e-3,2e-3", NULL};
+	assert_int_equal(apply(&c, &err, last), BM_OK);
+	assert_int_equal(c.plan.count, 1);
+	assert_int_equal(c.plan.stages[0].number, 1);
+	assert_int_equal(c.plan.stages[0].epochs, 5);
+	assert_int_equal(c.plan.stages[0].image_size, 128);
+	assert_true(c.plan.stages[0].learning_rate == 2e-3f);
+	run_config_free(&c);
+}
+
+static void precision_is_measured(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config c;
+	double ratio;
+	assert_int_equal(nn_bf16_speed(0, &ratio, &err), BM_OK);
+	assert_true(nn_has_bf16() ? ratio > 0 : ratio == 0);
+	assert_int_equal(apply(&c, &err, (const char *[]){"brainmri", "run", "d", "--precision", "auto", NULL}), BM_OK);
+	if (ratio < 0.8 || ratio > 1.25) /* too clear for another measurement to differ */
+		assert_true(c.plan.stages[0].bf16 == (ratio > 1));
+	assert_true(c.plan.stages[0].bf16 == c.plan.stages[1].bf16);
+	run_config_free(&c);
+}
+
 static void wrong_values_are_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[][2] = {{"--epochs", "1,2,3"},
-					     {"--epochs", "0"},
-					     {"--epochs", "1.5"},
-					     {"--plan", "three"},
-					     {"--head", "huge"},
-					     {"--split", "50/50"},
-					     {"--width", "9"},
-					     {"--image-size", "8"},
-					     {"--threads", "many"},
-					     {"--seed", "-1"},
-					     {"--label-smoothing", "0.9"},
-					     {"--time-budget", "soon"},
-					     {"--lr", "0"},
-					     {"--batch", "0"}};
+	static const char *const bad[][2] = {
+		{"--epochs", "1,2,3"},	   {"--epochs", "0"},	  {"--epochs", "1.5"},	{"--plan", "three"},
+		{"--precision", "f16"},	   {"--head", "huge"},	  {"--split", "50/50"}, {"--width", "9"},
+		{"--image-size", "8"},	   {"--threads", "many"}, {"--seed", "-1"},	{"--label-smoothing", "0.9"},
+		{"--time-budget", "soon"}, {"--lr", "0"},	  {"--batch", "0"}};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		bm_error err = {0};
 		run_config c;
@@ -359,6 +382,8 @@ int main(void)
 		cmocka_unit_test(times_have_units),
 		cmocka_unit_test(options_reach_the_plan),
 		cmocka_unit_test(epochs_take_the_place_of_a_budget),
+		cmocka_unit_test(a_stage_of_no_epochs_is_left_out),
+		cmocka_unit_test(precision_is_measured),
 		cmocka_unit_test(each_split_has_its_name),
 		cmocka_unit_test(titles_follow_the_network),
 		cmocka_unit_test(without_augmentation_nothing_is_mixed),

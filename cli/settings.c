@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "cli/session.h"
+#include "nn/network.h"
 
 /* Of a network's loss: enough labels that its teachers' mistakes are not all taken over. */
 #define TEACHERS_SHARE 0.75f
@@ -248,7 +249,7 @@ static bm_status apply_lists(const cli_arguments *a, train_plan *plan, bm_error 
 {
 	double values[TRAIN_STAGES_MAX];
 	bool given;
-	bm_status status = per_stage(a, CLI_EPOCHS, "epochs", 1, 10000, plan, values, &given, err);
+	bm_status status = per_stage(a, CLI_EPOCHS, "epochs", 0, 10000, plan, values, &given, err);
 	for (int i = 0; status == BM_OK && given && i < plan->count; i++)
 		status = whole("epochs", values[i], &plan->stages[i].epochs, err);
 	if (status == BM_OK)
@@ -262,6 +263,44 @@ static bm_status apply_lists(const cli_arguments *a, train_plan *plan, bm_error 
 	return status;
 }
 
+/* "auto" is decided here, so that the run's config.json repeats it whatever machine reads it. */
+static bm_status apply_precision(const char *precision, train_plan *plan, bm_error *err)
+{
+	double ratio = 0;
+	bool bf16;
+	if (!precision)
+		return BM_OK;
+	bf16 = strcmp(precision, "bf16") == 0;
+	if (strcmp(precision, "auto") == 0) {
+		bm_status status = nn_bf16_speed(0, &ratio, err);
+		if (status != BM_OK)
+			return status;
+		bf16 = ratio > 1;
+	} else if (!bf16 && strcmp(precision, "f32") != 0) {
+		return base_fail(err, BM_ERR_USAGE, "--precision takes auto, f32 or bf16, not '%s'", precision);
+	}
+	for (int i = 0; i < plan->count; i++)
+		plan->stages[i].bf16 = bf16;
+	return BM_OK;
+}
+
+/* Stages of no epochs are left out; the others are numbered anew. */
+static bm_status drop_stages(train_plan *plan, bm_error *err)
+{
+	int kept = 0;
+	for (int i = 0; i < plan->count; i++) {
+		if (plan->stages[i].epochs == 0)
+			continue;
+		plan->stages[kept] = plan->stages[i];
+		plan->stages[kept].number = kept + 1;
+		kept++;
+	}
+	if (kept == 0)
+		return base_fail(err, BM_ERR_USAGE, "--epochs leaves every stage out: one must have an epoch or more");
+	plan->count = kept;
+	return BM_OK;
+}
+
 static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *err)
 {
 	double decay = -1, smoothing = -1;
@@ -273,10 +312,8 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 		status = real(a, CLI_LABEL_SMOOTHING, "label-smoothing", 0, 0.5, &smoothing, err);
 	if (status == BM_OK)
 		status = integer(a, CLI_LAST_LAYERS, "last-layers", 1, 174, &last, err);
-	const char *precision = a->values[CLI_PRECISION];
-	const bool bf16 = precision && strcmp(precision, "bf16") == 0;
-	if (status == BM_OK && precision && !bf16 && strcmp(precision, "f32") != 0)
-		return base_fail(err, BM_ERR_USAGE, "--precision takes f32 or bf16, not '%s'", precision);
+	if (status == BM_OK)
+		status = apply_precision(a->values[CLI_PRECISION], plan, err);
 	if (a->values[CLI_EPOCHS]) /* instead of a budget that the plan has */
 		plan->time_budget = plan->fitted_budget = 0;
 	if (status == BM_OK && a->values[CLI_TIME_BUDGET])
@@ -293,8 +330,6 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 			stage->last_layers = last;
 			snprintf(stage->title, sizeof stage->title, "Fine-tuning last %d layers", last);
 		}
-		if (precision)
-			stage->bf16 = bf16;
 		if (a->values[CLI_NO_AUGMENT]) {
 			stage->augmentation = (data_augmentation){0};
 			stage->mixup = 0;
@@ -302,7 +337,7 @@ static bm_status apply_plan(const cli_arguments *a, train_plan *plan, bm_error *
 	}
 	if (a->values[CLI_NO_CLASS_WEIGHTS])
 		plan->class_weights = false;
-	return BM_OK;
+	return a->values[CLI_EPOCHS] ? drop_stages(plan, err) : BM_OK;
 }
 
 static bm_status check_resume(const cli_arguments *a, const run_config *config, bm_error *err)

@@ -189,23 +189,26 @@ const cli_option cli_options[] = {
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_DROPOUT, "dropout", 0, "X", "rate of the head's dropout, 0 to 0.9 (as the head has it: 0.5)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
-	{CLI_WIDTH, "width", 0, "X", "share of the network's filters, 0.0625 to 4 (1, or that of --weights)",
+	{CLI_WIDTH, "width", 0, "X",
+	 "share of the network's filters, 0.0625 to 4 (1, or that of --weights; if it is more, these are widened, "
+	 "which "
+	 "does not change what they compute)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
 	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_SUMMARY, "summary", 0, NULL, "print the table of all layers", RUN | MODEL},
 
-	{CLI_EPOCHS, "epochs", 'e', "N[,N...]", "epochs of each stage; one number: of every stage",
+	{CLI_EPOCHS, "epochs", 'e', "N[,N...]", "epochs of each stage, 0: leave it out; one number: of every stage",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_TIME_BUDGET, "time-budget", 0, "TIME", "as many epochs as fit: 3600, 60m, 1h30m (none)",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_BATCH, "batch", 'b', "N[,N...]", "images per step", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_RATE, "lr", 0, "X[,X...]", "learning rate of each stage; one number: of every stage",
 	 RUN | EXPLORE | TRAIN | TRIES},
-	{CLI_PRECISION, "precision", 0, "f32|bf16",
-	 "bf16: convolutions multiply in bfloat16, some 1.6 times as fast where the processor can (AVX512_BF16); "
-	 "weights and sums stay f32 (f32)",
+	{CLI_PRECISION, "precision", 0, "auto|f32|bf16",
+	 "bf16: convolutions multiply in bfloat16, weights and sums stay f32: some 1.6 times as fast on some "
+	 "processors with AVX512_BF16, half as fast on others; auto: measure which is faster here (f32)",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_LABEL_SMOOTHING, "label-smoothing", 0, "X", "0 to 0.5", RUN | EXPLORE | TRAIN | TRIES},

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "model/resnet50.h"
 #include "model/source.h"
+#include "model/widen.h"
 
 static const char *shape_text(const model_array *array, char *text, size_t size)
 {
@@ -253,12 +254,29 @@ bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, 
 	return status;
 }
 
+/* Weights of a narrower network of the same make. */
+static bm_status take_widened(model *m, const model_source *file, bool *head_taken, bm_error *err)
+{
+	model_options options = m->options;
+	model narrow = {0};
+	bm_status status;
+
+	options.width = file->description.options.width;
+	status = model_build(&options, (const char *const *)m->class_names, &narrow, err);
+	if (status == BM_OK)
+		status = take_weights(&narrow, file, head_taken, err);
+	if (status == BM_OK)
+		status = model_widen(&narrow, *head_taken, m, err);
+	model_free(&narrow);
+	return status;
+}
+
 bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err)
 {
 	model_source *file = NULL;
 	const model_options *theirs;
 	model fresh = *m;
-	bool taken = false;
+	bool taken = false, narrower;
 	bm_status status = model_source_open(path, true, &file, err);
 
 	fresh.weights = (nn_weights){0};
@@ -275,8 +293,9 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 	/* Into a copy: an array may turn out to be unreadable when others have been read. */
 	if (status == BM_OK)
 		status = nn_weights_copy(&m->weights, &fresh.weights, err);
+	narrower = theirs->width > 0 && theirs->width < m->options.width;
 	if (status == BM_OK)
-		status = take_weights(&fresh, file, &taken, err);
+		status = narrower ? take_widened(&fresh, file, &taken, err) : take_weights(&fresh, file, &taken, err);
 	if (status == BM_OK) {
 		memcpy(m->weights.storage, fresh.weights.storage, m->weights.total * sizeof(float));
 		*head_taken = taken;

@@ -93,7 +93,8 @@ bm_status model_load(const char *path, model *out, bm_error *err);
 /* The same from the bytes of a safetensors file, which need not outlive the call. `name` is for messages. */
 bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, model *out, bm_error *err);
 /* Takes the weights of a file whose base has the same shapes: `.keras`, `.weights.h5`, the `.h5` layout of Keras 2 (read as the ImageNet weights
- * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. The network must have been built with the variant
+ * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. Those of a narrower network are widened
+ * (model/widen.h): m then computes what that network does. The network must have been built with the variant
  * and input that model_peek tells. The head is taken too when it fits, else left as it is and *head_taken is false. Every missing, extra or
  * misshaped array is named in the error. On failure nothing has changed. */
 bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err);

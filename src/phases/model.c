@@ -107,17 +107,24 @@ static bm_status weights(phase_context *c, bm_error *err)
 		return BM_OK;
 	}
 	bool head_taken = false;
-	bm_status status = model_load_weights(&c->network, c->weights, &head_taken, err);
+	model_options theirs;
+	bm_status status = model_peek(c->weights, &theirs, err);
+	if (status == BM_OK)
+		status = model_load_weights(&c->network, c->weights, &head_taken, err);
 	if (status != BM_OK)
 		return status;
 	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights,
 		  head_taken ? "base and head" : "base; the head is new");
+	if (theirs.width > 0 && theirs.width < c->network.options.width)
+		phase_say(c, "✓ Widened: from %g to %g of the filters, and computes what it did (Net2Net)",
+			  theirs.width, c->network.options.width);
 	if (c->network.options.variant != MODEL_V1)
 		phase_say(c, "✓ Network: %s", model_variant_text(c->network.options.variant));
 	if (c->network.options.input.rescaled)
 		phase_say(c, "✓ Input of the weights: %s; the first layer makes it of pixels from 0 to 1",
 			  model_input_text(&c->network.options.input));
 	phase_put_text(c, NULL, "weights", c->config.weights);
+	phase_put_real(c, NULL, "width_of_the_weights", theirs.width);
 	phase_put_text(c, NULL, "network", model_variant_text(c->network.options.variant));
 	phase_put_text(c, NULL, "input_of_the_weights", model_input_text(&c->network.options.input));
 	phase_put(c, NULL, "head_taken", json_boolean(head_taken));

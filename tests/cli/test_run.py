@@ -201,12 +201,30 @@ class Run(Case):
         self.assertIn("Precision: bfloat16 in convolutions", done.stdout)
         self.assertTrue(self.load("half/config.json")["plan"]["stages"][0]["bf16"])
         self.call("run", "--config", "half/config.json", "--out", "again-half")
+        chosen = self.call("run", "data", "--out", "chosen", *wide, "--precision", "auto")
+        took = "Precision: bfloat16" in chosen.stdout
+        self.assertEqual(self.load("chosen/config.json")["plan"]["stages"][0]["bf16"], took)
         model = self.read("half/best_model_stage1.keras")
         self.assertEqual(self.read("again-half/best_model_stage1.keras"), model)
         self.assertNotEqual(self.read("single/best_model_stage1.keras"), model)
         self.call("run", "--config", "half/config.json", "--out", "again-single", "--precision", "f32")
         self.assertEqual(self.read("again-single/best_model_stage1.keras"), self.read("single/best_model_stage1.keras"))
-        self.assertIn("--precision takes f32 or bf16", self.call("run", "data", "--out", "x", "--precision", "f16", code=2).stderr)
+        self.assertIn("--precision takes auto, f32 or bf16", self.call("run", "data", "--out", "x", "--precision", "f16", code=2).stderr)
+
+    def test_a_narrower_network_is_widened(self):
+        """The base frozen and a rate of nearly nothing: the wide network answers as the narrow one does."""
+        start = ["--weights", "one/best_model_stage1.keras", "--epochs", "1,0", "--lr", "1e-9", "--no-bench"]
+        answers = {}
+        for width in ("0.125", "0.25"):
+            answer = self.json("run", "data", "--out", f"wide-{width}", *start, "--width", width)
+            self.assertEqual(self.result(answer, "model")["width"], float(width))
+            self.assertEqual(self.result(answer, "model")["width_of_the_weights"], 0.125)
+            self.assertEqual([e["stage"] for e in self.result(answer, "train")["epochs"]], [1])
+            answers[width] = list(csv.DictReader(io.StringIO(self.read(f"wide-{width}/predictions.csv").decode())))
+        for narrow, wide in zip(answers["0.125"], answers["0.25"], strict=True):
+            for name in ("glioma", "meningioma", "notumor", "pituitary"):
+                self.assertAlmostEqual(float(narrow[name]), float(wide[name]), places=4)
+        self.assertIn("Widened: from 0.125 to 0.25", self.call("model", "wide-0.25").stdout)
 
     def test_two_stages_from_earlier_weights(self):
         answer = self.json("run", "data", "--out", "two", "--weights", "one/best_model_stage1.keras", "--epochs", "1,2", "--threads",
