@@ -404,6 +404,13 @@ bm_status run_config_from_json(json_t *json, const char *origin, run_config *con
 			return status;
 	}
 	json_t *plan = json_object_get(json, "plan");
+	const bool compact = json_object_get(json, "model") && config->variant == MODEL_COMPACT;
+	/* A file that names the network alone means its head and plan too, as --model does. */
+	if (compact && !json_object_get(json, "head"))
+		config->head = MODEL_HEAD_LINEAR;
+	if (compact && !plan)
+		return run_config_plan(config, "compact", !json_object_get(json, "image_size") && !config->weights,
+				       err);
 	if (plan) {
 		reader r = {.origin = origin,
 			    .key = "plan",

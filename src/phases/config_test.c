@@ -170,6 +170,24 @@ static void a_plan_by_name_brings_its_size(void **state)
 	run_config_free(&config);
 }
 
+static void the_compact_network_brings_its_head_and_plan(void **state)
+{
+	(void)state;
+	bm_error err = {0};
+	run_config config;
+	assert_int_equal(parse("{\"model\": \"compact\"}", &config, &err), BM_OK);
+	assert_string_equal(config.plan.name, "compact");
+	assert_int_equal(config.head, MODEL_HEAD_LINEAR);
+	assert_int_equal(config.image_size, 160);
+	run_config_free(&config);
+	assert_int_equal(parse("{\"model\": \"compact\", \"head\": \"guide\", \"image_size\": 96}", &config, &err),
+			 BM_OK);
+	assert_string_equal(config.plan.name, "compact");
+	assert_int_equal(config.head, MODEL_HEAD_GUIDE);
+	assert_int_equal(config.plan.stages[config.plan.count - 1].image_size, 96);
+	run_config_free(&config);
+}
+
 static void the_compact_network_is_kept(void **state)
 {
 	(void)state;
@@ -275,6 +293,7 @@ int main(void)
 		cmocka_unit_test(broken_json_tells_the_place),
 		cmocka_unit_test(a_plan_by_name_takes_the_image_size),
 		cmocka_unit_test(a_plan_by_name_brings_its_size),
+		cmocka_unit_test(the_compact_network_brings_its_head_and_plan),
 		cmocka_unit_test(the_compact_network_is_kept),
 		cmocka_unit_test(a_new_size_keeps_the_steps),
 		cmocka_unit_test(differences_are_named_and_budgets_forgiven),
