@@ -190,11 +190,11 @@ bm_status phase_need_weights(phase_context *c, bm_error *err)
 	if (strcmp(c->config.weights, "imagenet") == 0) {
 		if (c->config.variant == MODEL_COMPACT)
 			return other_network(c, err);
-		if (c->config.width != 1)
+		if (c->config.width < 1)
 			return base_fail(
 				err, BM_ERR_USAGE,
-				"the ImageNet weights are of a network of width 1, not %g: leave --width away, or "
-				"--weights imagenet",
+				"the ImageNet weights are of a network of width 1, which can be widened, but not "
+				"narrowed to %g: leave --width away, or --weights imagenet",
 				c->config.width);
 		return model_fetch_imagenet(&c->observer, &c->weights, err);
 	}

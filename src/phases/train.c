@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "nn/network.h"
 #include "phases/phases.h"
+#include "phases/seen.h"
 #include "phases/teachers.h"
 #include "report/figures.h"
 #include "report/tables.h"
@@ -87,6 +88,10 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	status = warn_of_slow_bf16(c, err);
 	if (status != BM_OK)
 		return status;
+	if (c->config.weights && c->config.split != DATA_SPLIT_FINAL) {
+		bool known; /* of others' weights nothing is */
+		phase_warn_of_seen(c, "weights", c->config.weights, &known);
+	}
 	train_history_free(&c->history);
 	c->have_history = false;
 	status = phase_teachers_load(c, &teachers, err);

@@ -13,6 +13,10 @@ class Teachers(Case):
         for seed in (1, 2):
             cls.call(cls, "run", "data", "--out", f"t{seed}", "--seed", seed, "--split-seed", 7, *TINY)
 
+    def part(self, run, part):
+        rows = (line.split(",") for line in self.read(f"{run}/split.csv").decode().split())
+        return {row[0] for row in rows if row[1] == part}
+
     def test_the_split_has_a_seed_of_its_own(self):
         self.assertEqual(self.read("t1/split.csv"), self.read("t2/split.csv"))
         self.assertNotEqual(self.read("t1/best_model_stage1.keras"), self.read("t2/best_model_stage1.keras"))
@@ -48,11 +52,25 @@ class Teachers(Case):
 
     def test_a_teacher_that_may_have_seen_the_test_images_is_told(self):
         other = self.call("run", "data", "--out", "o", "--split-seed", 8, "--teacher", "t1,t2", *TINY)
-        self.assertEqual(other.stderr.count("was trained on another split"), 2)
+        self.assertEqual(other.stderr.count("saw images in training that this run is judged by"), 2)
+        shared = len(self.part("t1", "train") & self.part("o", "test"))
+        self.assertIn(f"{shared} of its {len(self.part('o', 'test'))} test images", other.stderr)
+        # A file in a run's folder is of that run; a copy elsewhere is of unknown ones.
         file = self.call("run", "data", "--out", "f", "--split-seed", 7, "--teacher", "t1/best_model_stage1.keras", *TINY)
-        self.assertIn("does not say which images", file.stderr)
+        self.assertNotIn("eacher", file.stderr)
+        (self.folder / "copy.keras").write_bytes(self.read("t1/best_model_stage1.keras"))
+        copy = self.call("run", "data", "--out", "g", "--split-seed", 7, "--teacher", "copy.keras", *TINY)
+        self.assertIn("does not say which images", copy.stderr)
         final = self.call("run", "data", "--out", "l", "--split", "final", "--teacher", "t1", *TINY)
         self.assertNotIn("eacher", final.stderr)
+
+    def test_weights_that_saw_the_test_images_are_told(self):
+        start = ["--weights", "t1/best_model_stage1.keras", *TINY]
+        self.assertNotIn("saw images", self.call("run", "data", "--out", "w7", "--split-seed", 7, *start).stderr)
+        other = self.call("run", "data", "--out", "w8", "--split-seed", 8, *start).stderr
+        shared = len(self.part("t1", "train") & self.part("w8", "test"))
+        self.assertGreater(shared, 0)
+        self.assertIn(f"{shared} of its {len(self.part('w8', 'test'))} test images", other)
 
     def test_what_is_wrong_is_said(self):
         gone = self.call("run", "data", "--out", "x", "--teacher", "t1,nowhere", *TINY, code=1)
