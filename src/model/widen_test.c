@@ -24,8 +24,10 @@ static int enter(void **state)
 {
 	base_random r = base_random_make(4, 4);
 
-	for (size_t i = 0; i < COUNT * SIDE * SIDE; i++)
-		images[i] = base_random_uniform(&r) * (float)(1 + i / (SIDE * SIDE)) / COUNT;
+	for (int image = 0; image < COUNT; image++) {
+		for (int i = 0; i < SIDE * SIDE; i++)
+			images[image * SIDE * SIDE + i] = base_random_uniform(&r) * (float)(image + 1) / COUNT;
+	}
 	return test_files_enter(state);
 }
 
