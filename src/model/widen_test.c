@@ -24,9 +24,9 @@ static int enter(void **state)
 {
 	base_random r = base_random_make(4, 4);
 
-	for (int image = 0; image < COUNT; image++) {
+	for (int k = 0; k < COUNT; k++) {
 		for (int i = 0; i < SIDE * SIDE; i++)
-			images[image * SIDE * SIDE + i] = base_random_uniform(&r) * (float)(image + 1) / COUNT;
+			images[k * SIDE * SIDE + i] = base_random_uniform(&r) * (float)(k + 1) / COUNT;
 	}
 	return test_files_enter(state);
 }
