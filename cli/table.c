@@ -190,9 +190,8 @@ const cli_option cli_options[] = {
 	{CLI_DROPOUT, "dropout", 0, "X", "rate of the head's dropout, 0 to 0.9 (as the head has it: 0.5)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_WIDTH, "width", 0, "X",
-	 "share of the network's filters, 0.0625 to 4 (1, or that of --weights; if it is more, these are widened, "
-	 "which "
-	 "does not change what they compute)",
+	 "share of the network's filters, 0.0625 to 4; those of --weights are widened to it, which does not change "
+	 "what they compute (1, or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
 	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",

@@ -3,7 +3,7 @@
 #include "base/threads.h"
 #include "nn/network.h"
 
-enum { BATCH = 8, SIDE = 32, CHANNELS = 64, PASSES = 4 };
+enum { BATCH = 8, SIDE = 32, CHANNELS = 64, PASSES = 8 };
 
 /* Half of a residual block at the size that takes most of the time, between a convolution that makes channels of the image and a dense
  * layer. */
