@@ -29,8 +29,8 @@ void phase_warn_of_seen(const phase_context *c, const char *what, const char *pa
 	else
 		base_text_add(&folder, ".");
 	char *csv = folder.failed ? NULL : base_path_join(base_text_string(&folder), "split.csv", NULL);
-	*known = csv && base_is_file(csv);
-	if (*known && data_split_read(csv, c->pack.count, &other, NULL) == BM_OK) {
+	*known = csv && base_is_file(csv) && data_split_read(csv, c->pack.count, &other, NULL) == BM_OK;
+	if (*known) {
 		const size_t test = shared_with(&c->split, DATA_TEST, &other);
 		const size_t validation = shared_with(&c->split, DATA_VALIDATION, &other);
 		if (test + validation > 0)
