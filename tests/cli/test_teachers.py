@@ -61,6 +61,10 @@ class Teachers(Case):
         (self.folder / "copy.keras").write_bytes(self.read("t1/best_model_stage1.keras"))
         copy = self.call("run", "data", "--out", "g", "--split-seed", 7, "--teacher", "copy.keras", *TINY)
         self.assertIn("does not say which images", copy.stderr)
+        # So is a run of other data: its split.csv numbers other images.
+        self.call("phantom", "fewer", "--count", self.count - 4)
+        fewer = self.call("run", "fewer", "--out", "w", "--teacher", "t1", *SMALL, "--epochs", "1", "--no-bench")
+        self.assertIn("does not say which images", fewer.stderr)
         final = self.call("run", "data", "--out", "l", "--split", "final", "--teacher", "t1", *TINY)
         self.assertNotIn("eacher", final.stderr)
 
