@@ -22,7 +22,7 @@ int cli_crossval(const cli_arguments *a, cli_terminal *terminal)
 	bm_error err = {0};
 	run_config config;
 	phase_context context = {0};
-	const phase_options options = {.resume = a->values[CLI_RESUME] != NULL, .force = a->values[CLI_FORCE] != NULL};
+	const phase_options options = cli_phase_options(a);
 	phase_crossval_options crossval = {.resume = options.resume};
 	int code = 0;
 	run_config_init(&config);

@@ -47,9 +47,7 @@ int cli_run(const cli_arguments *a, cli_terminal *terminal)
 	run_config config;
 	phase_context context = {0};
 	cli_watch watch = {0};
-	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
-				 .force = a->values[CLI_FORCE] != NULL,
-				 .summary = a->values[CLI_SUMMARY] != NULL};
+	const phase_options options = cli_phase_options(a);
 	int code = 0;
 	run_config_init(&config);
 	bm_status status = cli_configure(a, &config, &err);

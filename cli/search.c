@@ -26,7 +26,7 @@ int cli_search(const cli_arguments *a, cli_terminal *terminal)
 	bm_error err = {0};
 	run_config config;
 	phase_context context = {0};
-	const phase_options options = {.resume = a->values[CLI_RESUME] != NULL, .force = a->values[CLI_FORCE] != NULL};
+	const phase_options options = cli_phase_options(a);
 	phase_search_options search = {.trials = 27, .parallel = 1, .resume = options.resume};
 	int code = 0;
 	run_config_init(&config);

@@ -34,6 +34,15 @@ json_t *cli_results(const cli_arguments *a, const phase_context *c)
 	return json_pack("{s:s, s:s?, s:O}", "command", a->command->name, "run", c->folder, "phases", c->results);
 }
 
+phase_options cli_phase_options(const cli_arguments *a)
+{
+	const char *precision = a->values[CLI_PRECISION];
+	return (phase_options){.resume = a->values[CLI_RESUME] != NULL,
+			       .force = a->values[CLI_FORCE] != NULL,
+			       .summary = a->values[CLI_SUMMARY] != NULL,
+			       .precision_measured = precision && strcmp(precision, "auto") == 0};
+}
+
 static bm_status read_run(const char *folder, run_config *config, bm_error *err)
 {
 	char *path = base_path_join(folder, "config.json", err);
@@ -113,11 +122,9 @@ int cli_do_phases(const cli_arguments *a, cli_terminal *terminal, int flags, con
 	run_config config;
 	phase_context context = {0};
 	cli_watch watch = {0};
-	phase_options options = {.resume = a->values[CLI_RESUME] != NULL,
-				 .force = a->values[CLI_FORCE] != NULL,
-				 .summary = a->values[CLI_SUMMARY] != NULL,
-				 .looks_only = (flags & CLI_LOOKS_ONLY) != 0};
+	phase_options options = cli_phase_options(a);
 	int code = 0;
+	options.looks_only = (flags & CLI_LOOKS_ONLY) != 0;
 	run_config_init(&config);
 	bool from_data = (flags & CLI_DATA_ALLOWED) && !(flags & CLI_NO_LISTING) && a->operand_count &&
 			 !cli_is_run(a->operands[0]);

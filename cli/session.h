@@ -13,6 +13,9 @@ bm_status cli_apply(const cli_arguments *arguments, bool own_plan, run_config *c
  * agree with them. */
 bm_status cli_configure(const cli_arguments *arguments, run_config *config, bm_error *err);
 
+/* What the options say of how the phases are done. */
+phase_options cli_phase_options(const cli_arguments *arguments);
+
 enum {
 	CLI_DATA_ALLOWED = 1, /* the operand may be a data folder */
 	CLI_LOOKS_ONLY = 2,   /* options are not kept in config.json */

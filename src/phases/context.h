@@ -15,11 +15,12 @@
 #include "storage/storage.h"
 
 typedef struct phase_options {
-	bool resume;	 /* go on from a checkpoint */
-	bool force;	 /* overwrite what another configuration left */
-	bool summary;	 /* phase 7 prints the table of all layers */
-	bool looks_only; /* a config.json that is there is left as it is */
-	int sample;	 /* images that phase 10 measures, at most; 0: 400 */
+	bool resume;		 /* go on from a checkpoint */
+	bool force;		 /* overwrite what another configuration left */
+	bool summary;		 /* phase 7 prints the table of all layers */
+	bool looks_only;	 /* a config.json that is there is left as it is */
+	bool precision_measured; /* bfloat16 was found the faster one already */
+	int sample;		 /* images that phase 10 measures, at most; 0: 400 */
 } phase_options;
 
 typedef struct phase_context {

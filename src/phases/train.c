@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "nn/network.h"
 #include "phases/phases.h"
+#include "phases/precision.h"
 #include "phases/seen.h"
 #include "phases/teachers.h"
 #include "report/figures.h"
@@ -51,22 +52,6 @@ static bm_status prepare(phase_context *c, bm_error *err)
 	return status;
 }
 
-/* On some processors bfloat16 is the slower way. A run that was told to take it does: its bytes are to be those of an earlier one. */
-static bm_status warn_of_slow_bf16(phase_context *c, bm_error *err)
-{
-	bool asked = false;
-	double ratio = 0;
-	for (int i = 0; i < c->config.plan.count; i++)
-		asked |= c->config.plan.stages[i].bf16;
-	bm_status status = asked ? nn_bf16_speed(c->threads, &ratio, err) : BM_OK;
-	if (status == BM_OK && ratio > 0 && ratio < 1)
-		base_warning(&c->observer,
-			     "bfloat16 is only %.2f times as fast as f32 on this processor: take --precision f32, or "
-			     "auto, which measures",
-			     ratio);
-	return status;
-}
-
 bm_status phase_train(phase_context *c, bm_error *err)
 {
 	bm_status status = prepare(c, err);
@@ -85,7 +70,7 @@ bm_status phase_train(phase_context *c, bm_error *err)
 	status = phase_print(c, &text, err);
 	if (status != BM_OK)
 		return status;
-	status = warn_of_slow_bf16(c, err);
+	status = phase_warn_of_slow_bf16(c, err);
 	if (status != BM_OK)
 		return status;
 	if (c->config.weights && c->config.split != DATA_SPLIT_FINAL) {

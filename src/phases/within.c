@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "phases/phases.h"
+#include "phases/precision.h"
 
 bm_status phase_within_prepare(phase_context *c, data_near_copies *copies, bm_error *err)
 {
@@ -15,6 +16,7 @@ bm_status phase_within_prepare(phase_context *c, data_near_copies *copies, bm_er
 	bm_status status = BM_OK;
 	quiet.result = NULL;
 	c->outer = &quiet;
+	status = phase_warn_of_slow_bf16(c, err);
 	for (size_t i = 0; status == BM_OK && i < sizeof phases / sizeof *phases; i++)
 		status = phase_run(c, phase_find(phases[i]), err);
 	c->outer = outer;
@@ -69,7 +71,7 @@ bm_status phase_within_open(phase_context *c, const char *name, const run_config
 			    base_observer *quiet, phase_context *inner, bool *finished, bm_error *err)
 {
 	run_config config;
-	const phase_options options = {.resume = resume, .force = !resume};
+	const phase_options options = {.resume = resume, .force = !resume, .precision_measured = true};
 	char *folder = phase_path(c, name, err), *pack = phase_pack_folder(c, err), *metrics = NULL;
 	*finished = false;
 	bm_status status = folder && pack ? run_config_copy(settings, &config, err) : BM_ERR_MEMORY;

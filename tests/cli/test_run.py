@@ -204,6 +204,9 @@ class Run(Case):
         chosen = self.call("run", "data", "--out", "chosen", *wide, "--precision", "auto")
         took = "Precision: bfloat16" in chosen.stdout
         self.assertEqual(self.load("chosen/config.json")["plan"]["stages"][0]["bf16"], took)
+        self.assertNotIn("bfloat16 is only", chosen.stderr)
+        folds = self.call("crossval", "data", "--out", "folds", *wide[:-3], "--pack", "half-pack", "--folds", "2", "--precision", "bf16")
+        self.assertLessEqual(folds.stderr.count("bfloat16 is only"), 1)
         model = self.read("half/best_model_stage1.keras")
         self.assertEqual(self.read("again-half/best_model_stage1.keras"), model)
         self.assertNotEqual(self.read("single/best_model_stage1.keras"), model)
