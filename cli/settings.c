@@ -92,15 +92,16 @@ static bm_status apply_general(const cli_arguments *a, run_config *config, bm_er
 /* Weights are of one network, so another one that was asked for cannot start from them. */
 static bm_status check_weights(const cli_arguments *a, model_variant theirs, const run_config *config, bm_error *err)
 {
-	const bool named = a->values[CLI_NETWORK] || config->variant == MODEL_COMPACT; /* no default */
-	const bool compact = theirs == MODEL_COMPACT;
-	if (!named || compact == (config->variant == MODEL_COMPACT))
+	const bool named = a->values[CLI_NETWORK] || config->variant != MODEL_V1; /* no default */
+	const bool any = config->variant == MODEL_V1 && theirs == MODEL_V1_5;	  /* ResNet-50, of either variant */
+	if (!named || any || theirs == config->variant)
 		return BM_OK;
+	const run_config other = {.variant = theirs};
 	return base_fail(err, BM_ERR_USAGE,
 			 "the model is to be %s, but --weights %s are of a %s network: name other weights, --weights "
 			 "none, or --model %s",
-			 run_config_model_name(config), config->weights, compact ? "compact" : "resnet50",
-			 compact ? "compact" : "resnet50");
+			 run_config_model_name(config), config->weights, run_config_model_name(&other),
+			 run_config_model_name(&other));
 }
 
 static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_error *err)
@@ -131,7 +132,8 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 		config->width = options.width;
 	if (options.image_size > 0)
 		config->image_size = options.image_size;
-	config->variant = options.variant == MODEL_COMPACT ? MODEL_COMPACT : MODEL_V1;
+	if (options.variant == MODEL_COMPACT)
+		config->variant = MODEL_COMPACT;
 	return BM_OK;
 }
 
@@ -176,10 +178,10 @@ static bm_status apply_model(const cli_arguments *a, run_config *config, bm_erro
 	if (!name)
 		return BM_OK;
 	if (!run_config_model_parse(name, &config->variant))
-		return base_fail(err, BM_ERR_USAGE, "--model takes resnet50 or compact, not '%s'", name);
-	if (config->variant == old)
+		return base_fail(err, BM_ERR_USAGE, "--model takes resnet50, resnet50v1.5 or compact, not '%s'", name);
+	const bool compact = config->variant == MODEL_COMPACT;
+	if (compact == (old == MODEL_COMPACT))
 		return BM_OK;
-	bool compact = config->variant == MODEL_COMPACT;
 	if (!a->values[CLI_HEAD])
 		config->head = compact ? MODEL_HEAD_LINEAR : MODEL_HEAD_GUIDE;
 	if (a->values[CLI_PLAN])

@@ -182,8 +182,8 @@ const cli_option cli_options[] = {
 	 "--split-seed",
 	 RUN | EXPLORE | TRAIN},
 	{CLI_NETWORK, "model", 0, "NAME",
-	 "resnet50: ResNet-50, 24 million parameters; compact: one grey channel, 2.8 million, with its own plan "
-	 "(resnet50)",
+	 "resnet50: ResNet-50 as in Keras, 24 million parameters; resnet50v1.5: as in torchvision; compact: one grey "
+	 "channel, 2.8 million, with its own plan (resnet50)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_HEAD, "head", 0, "NAME", "guide: Dense 256, 128; dense512: Dense 512; linear: no hidden layer (guide)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},

@@ -52,16 +52,22 @@ bool run_config_head_parse(const char *text, model_head *head)
 	return i >= 0;
 }
 
+static const char *const model_names[] = {
+	[MODEL_V1] = "resnet50", [MODEL_V1_5] = "resnet50v1.5", [MODEL_COMPACT] = "compact"};
+
 const char *run_config_model_name(const run_config *config)
 {
-	return config->variant == MODEL_COMPACT ? "compact" : "resnet50";
+	return model_names[config->variant];
 }
 
 bool run_config_model_parse(const char *text, model_variant *variant)
 {
-	bool compact = strcmp(text, "compact") == 0;
-	*variant = compact ? MODEL_COMPACT : MODEL_V1;
-	return compact || strcmp(text, "resnet50") == 0;
+	for (size_t i = 0; i < sizeof model_names / sizeof *model_names; i++)
+		if (strcmp(text, model_names[i]) == 0) {
+			*variant = (model_variant)i;
+			return true;
+		}
+	return false;
 }
 
 int run_config_channels(const run_config *config)
@@ -373,7 +379,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	}
 	if (strcmp(key, "model") == 0) {
 		if (!json_is_string(r->value) || !run_config_model_parse(json_string_value(r->value), &config->variant))
-			return wrong(r, "\"resnet50\" or \"compact\"", err);
+			return wrong(r, "\"resnet50\", \"resnet50v1.5\" or \"compact\"", err);
 		return BM_OK;
 	}
 	if (strcmp(key, "head") == 0) {

@@ -25,8 +25,7 @@ typedef struct run_config {
 	int threads;	    /* 0: one per core */
 	bool strict;	    /* a file that cannot be read fails the run */
 	data_split_kind split;
-	model_variant
-		variant; /* MODEL_COMPACT or MODEL_V1: ResNet-50, whose own variant follows the weights that it starts from */
+	model_variant variant; /* MODEL_V1 stands for ResNet-50 of any: it follows the weights that it starts from */
 	model_head head;
 	double dropout; /* rate of the head's dropout (of its first; a second has 0.6 of it); negative: as the head has it */
 	double width;
@@ -71,7 +70,7 @@ const char *run_config_split_name(data_split_kind kind); /* "default", "guide", 
 bool run_config_split_parse(const char *text, data_split_kind *kind);
 const char *run_config_head_name(model_head head); /* "guide", "dense512", "linear" */
 bool run_config_head_parse(const char *text, model_head *head);
-const char *run_config_model_name(const run_config *config); /* "resnet50", "compact" */
+const char *run_config_model_name(const run_config *config); /* "resnet50", "resnet50v1.5", "compact" */
 bool run_config_model_parse(const char *text, model_variant *variant);
 int run_config_channels(const run_config *config); /* of the network's input */
 uint64_t run_config_split_seed(const run_config *config);

@@ -118,14 +118,11 @@ static bm_status weights(phase_context *c, bm_error *err)
 	if (theirs.width > 0 && theirs.width < c->network.options.width)
 		phase_say(c, "✓ Widened: from %g to %g of the filters, and computes what it did (Net2Net)",
 			  theirs.width, c->network.options.width);
-	if (c->network.options.variant != MODEL_V1)
-		phase_say(c, "✓ Network: %s", model_variant_text(c->network.options.variant));
 	if (c->network.options.input.rescaled)
 		phase_say(c, "✓ Input of the weights: %s; the first layer makes it of pixels from 0 to 1",
 			  model_input_text(&c->network.options.input));
 	phase_put_text(c, NULL, "weights", c->config.weights);
 	phase_put_real(c, NULL, "width_of_the_weights", theirs.width);
-	phase_put_text(c, NULL, "network", model_variant_text(c->network.options.variant));
 	phase_put_text(c, NULL, "input_of_the_weights", model_input_text(&c->network.options.input));
 	phase_put(c, NULL, "head_taken", json_boolean(head_taken));
 	return BM_OK;
@@ -150,6 +147,9 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	const model_options *o = &c->network.options;
+	if (o->variant != MODEL_V1)
+		phase_say(c, "✓ Network: %s", model_variant_text(o->variant));
+	phase_put_text(c, NULL, "network", model_variant_text(o->variant));
 	phase_say(c, "✓ Include top: False");
 	phase_say(c, "✓ Input shape: (%d, %d, %d)", o->image_size, o->image_size, o->channels);
 	if (o->width != 1)

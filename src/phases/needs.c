@@ -175,12 +175,14 @@ static bm_status class_names(phase_context *c, int *count, char ***names, bm_err
 	return BM_OK;
 }
 
-static bm_status other_network(const phase_context *c, bm_error *err)
+static bm_status other_network(const phase_context *c, model_variant theirs, bm_error *err)
 {
+	const run_config other = {.variant = theirs};
 	return base_fail(err, BM_ERR_USAGE,
-			 "the model is to be compact, but the weights (%s) are of a resnet50 network: take other "
-			 "weights, --weights none, or --model resnet50",
-			 c->config.weights);
+			 "the model is to be %s, but the weights (%s) are of a %s network: take other weights, "
+			 "--weights none, or --model %s",
+			 run_config_model_name(&c->config), c->config.weights, run_config_model_name(&other),
+			 run_config_model_name(&other));
 }
 
 bm_status phase_need_weights(phase_context *c, bm_error *err)
@@ -188,8 +190,8 @@ bm_status phase_need_weights(phase_context *c, bm_error *err)
 	if (c->weights || !c->config.weights)
 		return BM_OK;
 	if (strcmp(c->config.weights, "imagenet") == 0) {
-		if (c->config.variant == MODEL_COMPACT)
-			return other_network(c, err);
+		if (c->config.variant != MODEL_V1)
+			return other_network(c, MODEL_V1, err);
 		if (c->config.width < 1)
 			return base_fail(
 				err, BM_ERR_USAGE,
@@ -236,8 +238,8 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		status = model_peek(c->weights, &theirs, err);
 		if (status != BM_OK)
 			return status;
-		if (c->config.variant == MODEL_COMPACT && theirs.variant != MODEL_COMPACT)
-			return other_network(c, err);
+		if (c->config.variant != MODEL_V1 && theirs.variant != c->config.variant)
+			return other_network(c, theirs.variant, err);
 		options.variant = theirs.variant;
 		if (theirs.channels > 0)
 			options.channels = theirs.channels;
@@ -276,7 +278,10 @@ const char *phase_split_name(const phase_context *c, char text[32])
 
 const char *phase_network_name(const phase_context *c)
 {
-	return c->config.variant == MODEL_COMPACT ? "compact (ResNet-18 at half its width)" : "ResNet-50";
+	static const char *const names[] = {[MODEL_V1] = "ResNet-50",
+					    [MODEL_V1_5] = "ResNet-50 v1.5",
+					    [MODEL_COMPACT] = "compact (ResNet-18 at half its width)"};
+	return names[c->config.variant];
 }
 
 const char *phase_how_chosen(const phase_context *c)

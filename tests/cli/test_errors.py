@@ -137,6 +137,8 @@ class Errors(Case):
         self.call("run", "data", "--out", "r50", *SMALL, "--epochs", "1", "--no-bench")
         model = "r50/best_model_stage1.keras"
         self.fails("run", "data", "--out", "both", "--model", "compact", "--weights", model, code=2, says=["compact", model, "resnet50"])
+        self.fails("run", "data", "--out", "both", "--model", "resnet50v1.5", "--weights", model, code=2, says=["resnet50v1.5", model, "--model resnet50"])
+        self.fails("run", "data", "--out", "both", "--model", "resnet18", code=2, says=["resnet50, resnet50v1.5 or compact", "resnet18"])
         self.assertFalse((self.folder / "both").exists())
         self.call("explore", "data", "--out", "begun", "--weights", model)
         before = self.read("begun/config.json")

@@ -229,6 +229,21 @@ class Run(Case):
                 self.assertAlmostEqual(float(narrow[name]), float(wide[name]), places=4)
         self.assertIn("Widened: from 0.125 to 0.25", self.call("model", "wide-0.25").stdout)
 
+    def test_resnet50_as_in_torchvision(self):
+        """Named it begins at random weights; what starts from its weights, wider too, is of its variant."""
+        said = self.call("run", "data", "--out", "v15", "--model", "resnet50v1.5", *SMALL, "--epochs", "1", "--no-bench").stdout
+        self.assertIn("Network: ResNet-50 v1.5 (stride in the 3x3 convolutions, as in torchvision)", said)
+        self.assertEqual(self.load("v15/config.json")["model"], "resnet50v1.5")
+        self.assertIn("ResNet-50 v1.5", self.read("v15/MODEL_CARD.md").decode())
+        first = self.read("v15/best_model_stage1.keras")
+        self.call("run", "--config", "v15/config.json", "--out", "v15-again")
+        self.assertEqual(self.read("v15-again/best_model_stage1.keras"), first)
+        for name in ([], ["--model", "resnet50"], ["--model", "resnet50v1.5"]):
+            self.call("explore", "data", "--out", "v15-on", "--force", "--weights", "v15/best_model_stage1.keras", "--width", "0.25", *name)
+            said = self.call("model", "v15-on").stdout
+            self.assertIn("ResNet-50 v1.5", said)
+            self.assertIn("Widened: from 0.125 to 0.25", said)
+
     def test_two_stages_from_earlier_weights(self):
         answer = self.json("run", "data", "--out", "two", "--weights", "one/best_model_stage1.keras", "--epochs", "1,2", "--threads",
                            "1", "--no-bench", "--last-layers", "10")
