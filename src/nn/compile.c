@@ -295,6 +295,8 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 			      .buffer = -1,
 			      .gradient_buffer = -1,
 			      .gradient_buffer2 = -1,
+			      .half = -1,
+			      .gradient_half = -1,
 			      .producer = op->time};
 	bool kept = network->options.keep_outputs ||
 		    (network->options.keep && strcmp(layer->name, network->options.keep) == 0);

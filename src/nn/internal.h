@@ -41,6 +41,9 @@ typedef struct nn_tensor {
 	int buffer;
 	int gradient_buffer;  /* -1: none */
 	int gradient_buffer2; /* a second summand that the producer adds while it reads; -1: none */
+	int half;	      /* buffer with the values as bfloat16, when the producer makes them for its readers; -1 */
+	bool takes_half;      /* its only gradient is a batch norm's, and the producer wants it as bfloat16 ... */
+	int gradient_half;    /* ... in this buffer, instead of gradient_buffer; -1 */
 	int producer;	      /* operation */
 } nn_tensor;
 
@@ -155,6 +158,9 @@ static inline nn_layer *nn_op_layer(nn_network *network, int layer)
 	return &network->graph.layers[layer];
 }
 
+/* ---- op_linear.c ---- */
+bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in); /* as bfloat16 */
+
 /* ---- arena.c ---- */
 bm_status nn_buffer_add(nn_network *network, size_t bytes, int birth, int death, int *index, bm_error *err);
 void nn_buffer_use(nn_network *network, int buffer, int time); /* it lives at `time` too */
@@ -234,8 +240,9 @@ void nn_global_average_gradient(const nn_view *view, int channels, const float *
 /* Per channel [padded]. */
 void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *rest,
 			   float *variance);
+/* half: y as bfloat16 too, or only when y is NULL; NULL: not. */
 void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
-		       const float *scale, const float *shift, bool relu, float *y);
+		       const float *scale, const float *shift, bool relu, float *y, uint16_t *half);
 typedef struct nn_norm_gradient {
 	const float *x;	      /* the batch norm's input */
 	const float *g1, *g2; /* d loss / d output: one or two summands (g2 may be NULL) */
@@ -246,9 +253,10 @@ typedef struct nn_norm_gradient {
 } nn_norm_gradient;
 /* Writes dz, and sums[channel] = sum of dz, products[channel] = sum of dz * (x - mean). */
 void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products);
-/* dx = dz * a + (x - mean) * b + c, per channel; x and dx may be the same as dz. */
+/* dx = dz * a + (x - mean) * b + c, per channel; x and dx may be the same as dz. x NULL: dx = dz * a. half: instead of dx, as bfloat16 (with x);
+ * NULL: not. */
 void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
-		   const float *b, const float *c, float *dx);
+		   const float *b, const float *c, float *dx, uint16_t *half);
 size_t nn_partial_doubles(const nn_view *view); /* that `partial` needs */
 
 #endif

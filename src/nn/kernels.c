@@ -11,11 +11,15 @@ typedef struct row_kernels {
 			   double *square);
 	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *mean,
 		       const float *scale, const float *shift, int relu);
+	void (*affine_half)(const float *x, const float *residual, float *y, uint16_t *half, size_t inner,
+			    size_t stride, const float *mean, const float *scale, const float *shift, int relu);
 	void (*reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
 		       size_t stride, int mode, const float *scale, const float *shift, const float *mean, double *sum,
 		       double *product);
 	void (*apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *mean,
 		      const float *a, const float *b, const float *c);
+	void (*apply_half)(const float *dz, const float *x, uint16_t *dx, size_t inner, size_t stride,
+			   const float *mean, const float *a, const float *b, const float *c);
 	void (*scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a);
 } row_kernels;
 
@@ -124,7 +128,7 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 }
 
 void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
-		       const float *scale, const float *shift, bool relu, float *y)
+		       const float *scale, const float *shift, bool relu, float *y, uint16_t *half)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -133,9 +137,16 @@ void nn_channel_affine(const nn_view *view, const float *x, const float *residua
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
 			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;
 			size_t c = (size_t)b * (size_t)view->lanes;
-			for (int l = 0; l < lanes; l += step)
-				k->affine(x + at + l, residual ? residual + at + l : NULL, y + at + l, view->inner,
-					  view->inner_stride, mean + c + l, scale + c + l, shift + c + l, relu);
+			for (int l = 0; l < lanes; l += step) {
+				const float *other = residual ? residual + at + l : NULL;
+				if (half != NULL)
+					k->affine_half(x + at + l, other, y ? y + at + l : NULL, half + at + l,
+						       view->inner, view->inner_stride, mean + c + l, scale + c + l,
+						       shift + c + l, relu);
+				else
+					k->affine(x + at + l, other, y + at + l, view->inner, view->inner_stride,
+						  mean + c + l, scale + c + l, shift + c + l, relu);
+			}
 		}
 	}
 }
@@ -171,7 +182,7 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 }
 
 void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
-		   const float *b, const float *c, float *dx)
+		   const float *b, const float *c, float *dx, uint16_t *half)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -181,7 +192,11 @@ void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const f
 			size_t at = (size_t)n * view->image_stride + (size_t)block * view->block_stride;
 			size_t ch = (size_t)block * (size_t)view->lanes;
 			for (int l = 0; l < lanes; l += step) {
-				if (x != NULL)
+				if (half != NULL)
+					k->apply_half(dz + at + l, x + at + l, half + at + l, view->inner,
+						      view->inner_stride, mean + ch + l, a + ch + l, b + ch + l,
+						      c + ch + l);
+				else if (x != NULL)
 					k->apply(dz + at + l, x + at + l, dx + at + l, view->inner, view->inner_stride,
 						 mean + ch + l, a + ch + l, b + ch + l, c + ch + l);
 				else

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "nn/internal.h"
 #include "nn/reference.h"
 
 enum { BATCH = 8, SIZE = 24, CLASSES = 4, PIXELS = BATCH * SIZE * SIZE * 3 };
@@ -464,6 +465,82 @@ static void bfloat16_is_near(void **state)
 	}
 }
 
+/* Values that only convolutions read are made as bfloat16 alone, unless all outputs are kept: it makes no difference. */
+static void bfloat16_alone(void **state)
+{
+	fixture *f = *state;
+	nn_weights stored[2];
+	float output[2][BATCH * CLASSES], values[BATCH * 6 * 6 * 32];
+	bm_error why = {0};
+	if (!nn_has_bf16())
+		skip();
+	f->options.bf16 = true;
+	for (int k = 0; k < 2; k++) {
+		f->options.keep_outputs = k == 1;
+		train(f, &stored[k], output[k]);
+	}
+	assert_memory_equal(output[0], output[1], sizeof output[0]);
+	assert_memory_equal(stored[0].storage, stored[1].storage, stored[0].total * sizeof(float));
+	int inner = -1; /* the ReLU between a block's convolutions */
+	for (int i = 1; i + 1 < f->graph.count && inner < 0; i++)
+		if (f->graph.layers[i].type == NN_RELU && f->graph.layers[i + 1].type == NN_CONV &&
+		    f->graph.layers[f->graph.layers[i].inputs[0]].type == NN_BATCH_NORM)
+			inner = i;
+	assert_true(inner > 0);
+	for (int k = 0; k < 2; k++) {
+		f->options.keep_outputs = k == 1;
+		nn_network *network = create(f, &f->weights, true);
+		check_ok(nn_network_forward(network, f->images, BATCH, true, 0, output[0], err));
+		bm_status status = nn_network_output(network, f->graph.layers[inner].name, values,
+						     sizeof values / sizeof *values, &why);
+		assert_int_equal(status, k == 1 ? BM_OK : BM_ERR_UNSUPPORTED);
+		nn_network_free(network);
+		nn_weights_free(&stored[k]);
+	}
+	f->options.keep_outputs = f->options.bf16 = false;
+}
+
+/* What a batch norm writes as bfloat16 is what nn_to_bf16 makes of its f32, also of what is no number. */
+static void bfloat16_of_a_norm(void **state)
+{
+	(void)state;
+	enum { INNER = 5, LANES = 16, COUNT = INNER * LANES };
+	const nn_view view = {.images = 1,
+			      .blocks = 1,
+			      .lanes = LANES,
+			      .last = LANES,
+			      .inner = INNER,
+			      .image_stride = COUNT,
+			      .block_stride = COUNT,
+			      .inner_stride = LANES};
+	float x[COUNT], zero[LANES] = {0}, one[LANES], y[COUNT], alone[COUNT];
+	uint16_t half[COUNT], wanted[COUNT];
+	base_random random = base_random_make(3, 3);
+	for (int i = 0; i < COUNT; i++)
+		x[i] = base_random_range(&random, -4.0f, 4.0f);
+	x[3] = NAN;
+	x[7] = INFINITY;
+	x[9] = -INFINITY;
+	x[20] = 1e-41f; /* a denormal */
+	for (int l = 0; l < LANES; l++)
+		one[l] = 1;
+	for (int mode = 0; mode < 4; mode++) {
+		const float *residual = mode & 2 ? x : NULL;
+		nn_channel_affine(&view, x, residual, zero, one, zero, mode & 1, y, NULL);
+		nn_to_bf16(y, wanted, COUNT);
+		nn_channel_affine(&view, x, residual, zero, one, zero, mode & 1, alone, half);
+		assert_memory_equal(alone, y, sizeof y);
+		assert_memory_equal(half, wanted, sizeof half);
+		memset(half, 0, sizeof half);
+		nn_channel_affine(&view, x, residual, zero, one, zero, mode & 1, NULL, half);
+		assert_memory_equal(half, wanted, sizeof half);
+	}
+	nn_norm_apply(&view, x, x, zero, one, one, zero, y, NULL);
+	nn_to_bf16(y, wanted, COUNT);
+	nn_norm_apply(&view, x, x, zero, one, one, zero, NULL, half);
+	assert_memory_equal(half, wanted, sizeof half);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +556,8 @@ int main(void)
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(not_a_number),
 		cmocka_unit_test(bfloat16_is_near),
+		cmocka_unit_test(bfloat16_alone),
+		cmocka_unit_test(bfloat16_of_a_norm),
 		cmocka_unit_test(description),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

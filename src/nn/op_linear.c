@@ -7,7 +7,8 @@
 
 typedef struct linear_state {
 	bool dense, bias, relu, softmax;
-	bool half;		 /* multiplies in bfloat16: a copy of what goes in, f32 comes out */
+	bool half;	   /* multiplies in bfloat16: a copy of what goes in, f32 comes out */
+	bool halves_input; /* makes that copy itself */
 	bool zero_bias_gradient; /* a batch norm on batch statistics follows: it takes any bias out again, so the gradient is 0 */
 	int forward, backward_data, backward_weights; /* primitives, -1 when not needed */
 	int reorder_kernel,
@@ -66,10 +67,9 @@ static bool winograd_pays(const nn_network *network, const nn_op *op)
 }
 
 /* Whole blocks of channels only: for others oneDNN has slow code. */
-static bool half_pays(const nn_network *network, const nn_op *op)
+bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in)
 {
 	const nn_layer *layer = &network->graph.layers[op->main];
-	const nn_tensor *in = &network->tensors[op->input];
 	return network->options.bf16 && layer->type == NN_CONV && in->layout == NN_BLOCKED &&
 	       in->channels % network->lanes == 0 && layer->units % network->lanes == 0;
 }
@@ -147,7 +147,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->softmax = s->dense && layer->activation == NN_SOFTMAX;
 	s->forward = s->backward_data = s->backward_weights = s->reorder_kernel = s->reorder_gradient = -1;
 	s->kernel_buffer = s->gradient_buffer = s->target = s->input_half = s->gradient_half = -1;
-	s->half = half_pays(network, op);
+	s->half = nn_linear_takes_half(network, op, &network->tensors[op->input]);
 	s->kernel = s->kernel_half = s->bias_at = s->kernel_gradient = s->bias_gradient = NN_NONE;
 	if (!s->dense)
 		plan_window(network, op, &network->tensors[op->input], s);
@@ -156,9 +156,16 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 		return status;
 	size_t kernel_bytes = dnnl_memory_desc_get_size(&s->kernel_desc);
 	if (s->half) {
-		const size_t values = network->tensors[op->input].image_floats * (size_t)op->batch;
+		const nn_tensor *in = &network->tensors[op->input];
+		const size_t values = in->image_floats * (size_t)op->batch;
 		s->kernel_half = nn_store_add(network, kernel_bytes / sizeof(float) * sizeof(uint16_t));
-		status = nn_buffer_add(network, values * sizeof(uint16_t), op->time, op->time, &s->input_half, err);
+		s->halves_input = in->half < 0;
+		s->input_half = in->half;
+		if (s->halves_input)
+			status = nn_buffer_add(network, values * sizeof(uint16_t), op->time, op->time, &s->input_half,
+					       err);
+		else
+			nn_buffer_use(network, s->input_half, op->time);
 		if (status != BM_OK)
 			return status;
 	}
@@ -175,6 +182,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 		status = nn_parameter_add(network, op, op->main, NN_BIAS, bias_count, &s->bias_at, &s->bias_gradient,
 					  err);
 	s->zero_bias_gradient = !s->relu && !s->softmax && before_batch_mean(network, op);
+	network->tensors[op->output].takes_half = s->half && s->zero_bias_gradient;
 	return status;
 }
 
@@ -268,8 +276,10 @@ static bm_status linear_plan_backward(nn_network *network, nn_op *op, bm_error *
 		nn_buffer_use(network, network->tensors[op->output].buffer, time);
 	if (status == BM_OK && s->half) {
 		const nn_tensor *out = &network->tensors[op->output];
-		status = nn_buffer_add(network, out->image_floats * (size_t)out->batch * sizeof(uint16_t), time, time,
-				       &s->gradient_half, err);
+		s->gradient_half = out->gradient_half;
+		if (s->gradient_half < 0)
+			status = nn_buffer_add(network, out->image_floats * (size_t)out->batch * sizeof(uint16_t), time,
+					       time, &s->gradient_half, err);
 	}
 	if (status == BM_OK && network->tensors[op->input].gradient)
 		status = plan_backward_data(network, op, s, err);
@@ -304,8 +314,9 @@ static bm_status linear_forward(nn_network *network, nn_op *op, bm_error *err)
 		nn_copy(nn_data(network, op, op->residual), y, out->image_floats * (size_t)op->batch);
 	void *x = nn_data(network, op, op->input), *kernel = nn_store_data(network, s->kernel);
 	if (s->half) {
-		nn_to_bf16(x, nn_buffer_half(network, s->input_half),
-			   network->tensors[op->input].image_floats * (size_t)op->batch);
+		if (s->halves_input)
+			nn_to_bf16(x, nn_buffer_half(network, s->input_half),
+				   network->tensors[op->input].image_floats * (size_t)op->batch);
 		if (s->kernel_gradient != NN_NONE) /* it may have learnt */
 			halve_kernel(network, s);
 		x = nn_buffer_half(network, s->input_half);
@@ -338,7 +349,8 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 	if (s->half) {
 		x = nn_buffer_half(network, s->input_half);
 		dy = nn_buffer_half(network, s->gradient_half);
-		nn_to_bf16(gradient, dy, out->image_floats * (size_t)out->batch);
+		if (gradient != NULL)
+			nn_to_bf16(gradient, dy, out->image_floats * (size_t)out->batch);
 	}
 	if (s->backward_weights >= 0) {
 		float *raw = s->gradient_buffer >= 0 ? nn_buffer_data(network, s->gradient_buffer)

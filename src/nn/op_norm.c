@@ -15,11 +15,37 @@ typedef struct norm_state {
 	size_t scale, shift;		/* y = (x - mean) * scale + shift in the last pass */
 	size_t sums, products, a, b, c; /* of the backward pass */
 	size_t partial;			/* doubles */
+	bool half_only;			/* the output's values are read as bfloat16 only */
 	int target;			/* buffer that gets d loss / d input; -1: not wanted */
 	bool extra;
 	int residual_target; /* -1: the output's own gradient buffer became the residual's, or it needs none */
 	bool residual_extra;
 } norm_state;
+
+/* The output as bfloat16 too, or only, when convolutions read it so. */
+static bm_status plan_half(nn_network *network, const nn_op *op, norm_state *s, bm_error *err)
+{
+	nn_tensor *output = &network->tensors[op->output];
+	bool any = false, all = !network->options.keep_outputs && network->options.keep == NULL;
+	for (int i = 0; i < network->op_count; i++) {
+		const nn_op *reader = &network->ops[i];
+		const bool half = reader->input_layer == op->head && reader->class == &nn_linear_class &&
+				  nn_linear_takes_half(network, reader, output);
+		any |= half;
+		if (reader->residual_layer == op->head || (reader->input_layer == op->head && !half))
+			all = false;
+	}
+	if (!any || !op->gradient)
+		return BM_OK;
+	/* Behind an addition the ReLU's gradient is found by the output itself. */
+	s->half_only = all && !(op->relu >= 0 && op->residual >= 0);
+	if (s->half_only) {
+		network->buffers[output->buffer].bytes = 0;
+		output->overwritten = true;
+	}
+	return nn_buffer_add(network, output->image_floats * (size_t)output->batch * sizeof(uint16_t), op->time,
+			     op->time, &output->half, err);
+}
 
 static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 {
@@ -58,7 +84,7 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->b = nn_store_add(network, bytes);
 	s->c = nn_store_add(network, bytes);
 	s->partial = nn_store_add(network, nn_partial_doubles(&s->view) * sizeof(double));
-	return BM_OK;
+	return plan_half(network, op, s, err);
 }
 
 static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *err)
@@ -85,6 +111,10 @@ static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *er
 	}
 	if (status != BM_OK || !input->gradient)
 		return status;
+	if (input->takes_half)
+		return nn_buffer_add(network, input->image_floats * (size_t)input->batch * sizeof(uint16_t), time,
+				     nn_backward_time(network, &network->ops[input->producer]), &input->gradient_half,
+				     err);
 	if (!kept && input->gradient_buffer < 0) { /* dx replaces dz */
 		input->gradient_buffer = s->target = output->gradient_buffer;
 		nn_buffer_use(network, s->target, nn_backward_time(network, &network->ops[input->producer]));
@@ -132,9 +162,12 @@ static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
 	const norm_state *s = op->state;
 	const float *x = nn_data(network, op, op->input);
 	const float *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
+	const int half = network->tensors[op->output].half;
 	prepare(network, op, s, x);
 	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->mean), nn_store_data(network, s->scale),
-			  nn_store_data(network, s->shift), op->relu >= 0, nn_data(network, op, op->output));
+			  nn_store_data(network, s->shift), op->relu >= 0,
+			  s->half_only ? NULL : nn_data(network, op, op->output),
+			  half >= 0 ? nn_buffer_half(network, half) : NULL);
 	return BM_OK;
 }
 
@@ -177,13 +210,16 @@ static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
 		nn_copy(dz, nn_buffer_data(network, s->residual_target), floats);
 		nn_gradient_finish(network, op->residual, s->residual_target, s->residual_extra);
 	}
+	const int half = network->tensors[op->input].gradient_half;
+	if (half >= 0)
+		nn_norm_apply(&s->view, dz, x, mean, a, b, c, NULL, nn_buffer_half(network, half));
 	if (s->target < 0)
 		return BM_OK;
 	float *dx = nn_buffer_data(network, s->target);
 	if (s->batch_statistics)
-		nn_norm_apply(&s->view, dz, x, mean, a, b, c, dx);
+		nn_norm_apply(&s->view, dz, x, mean, a, b, c, dx, NULL);
 	else
-		nn_norm_apply(&s->view, dz, NULL, NULL, scale, NULL, NULL, dx);
+		nn_norm_apply(&s->view, dz, NULL, NULL, scale, NULL, NULL, dx, NULL);
 	nn_gradient_finish(network, op->input, s->target, s->extra);
 	return BM_OK;
 }
