@@ -25,7 +25,7 @@ typedef struct run_config {
 	int threads;	    /* 0: one per core */
 	bool strict;	    /* a file that cannot be read fails the run */
 	data_split_kind split;
-	model_variant variant; /* MODEL_V1 stands for ResNet-50 of any: it follows the weights that it starts from */
+	model_variant variant; /* MODEL_V1: ResNet-50, of the variant of the weights that it starts from, if any */
 	model_head head;
 	double dropout; /* rate of the head's dropout (of its first; a second has 0.6 of it); negative: as the head has it */
 	double width;

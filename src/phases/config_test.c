@@ -206,10 +206,10 @@ static void the_compact_network_is_kept(void **state)
 	assert_true(config.plan.time_budget == 2400);
 	assert_int_equal(run_config_to_json(&config, &json, &err), BM_OK);
 	assert_string_equal(json_string_value(json_object_get(json, "model")), "compact");
-	/* A file without it is one of ResNet-50, which is no difference. */
 	config.variant = MODEL_V1_5;
 	assert_string_equal(run_config_model_name(&config), "resnet50v1.5");
 	assert_int_equal(run_config_channels(&config), 3);
+	/* A file without it is one of ResNet-50, which is no difference. */
 	config.variant = MODEL_V1;
 	assert_int_equal(run_config_to_json(&config, &plain, &err), BM_OK);
 	json_object_del(plain, "model");
