@@ -96,12 +96,7 @@ static bm_status check_weights(const cli_arguments *a, model_variant theirs, con
 	const bool any = config->variant == MODEL_V1 && theirs == MODEL_V1_5;	  /* ResNet-50, of either variant */
 	if (!named || any || theirs == config->variant)
 		return BM_OK;
-	const run_config other = {.variant = theirs};
-	return base_fail(err, BM_ERR_USAGE,
-			 "the model is to be %s, but --weights %s are of a %s network: name other weights, --weights "
-			 "none, or --model %s",
-			 run_config_model_name(config), config->weights, run_config_model_name(&other),
-			 run_config_model_name(&other));
+	return run_config_other_network(config, theirs, err);
 }
 
 static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_error *err)

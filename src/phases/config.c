@@ -70,6 +70,14 @@ bool run_config_model_parse(const char *text, model_variant *variant)
 	return false;
 }
 
+bm_status run_config_other_network(const run_config *config, model_variant theirs, bm_error *err)
+{
+	return base_fail(err, BM_ERR_USAGE,
+			 "the model is to be %s, but the weights (%s) are of a %s network: take other weights, "
+			 "--weights none, or --model %s",
+			 model_names[config->variant], config->weights, model_names[theirs], model_names[theirs]);
+}
+
 int run_config_channels(const run_config *config)
 {
 	return config->variant == MODEL_COMPACT ? 1 : 3;

@@ -72,6 +72,8 @@ const char *run_config_head_name(model_head head); /* "guide", "dense512", "line
 bool run_config_head_parse(const char *text, model_head *head);
 const char *run_config_model_name(const run_config *config); /* "resnet50", "resnet50v1.5", "compact" */
 bool run_config_model_parse(const char *text, model_variant *variant);
+/* BM_ERR_USAGE: config's weights are of another network than the one that it names. */
+bm_status run_config_other_network(const run_config *config, model_variant theirs, bm_error *err);
 int run_config_channels(const run_config *config); /* of the network's input */
 uint64_t run_config_split_seed(const run_config *config);
 bool run_config_from_scratch(const run_config *config); /* the plan is one for random weights */

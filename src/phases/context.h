@@ -19,7 +19,7 @@ typedef struct phase_options {
 	bool force;		 /* overwrite what another configuration left */
 	bool summary;		 /* phase 7 prints the table of all layers */
 	bool looks_only;	 /* a config.json that is there is left as it is */
-	bool precision_measured; /* bfloat16 was found the faster one already */
+	bool precision_measured; /* how fast bfloat16 is was found, and told, before */
 	int sample;		 /* images that phase 10 measures, at most; 0: 400 */
 } phase_options;
 

@@ -175,23 +175,13 @@ static bm_status class_names(phase_context *c, int *count, char ***names, bm_err
 	return BM_OK;
 }
 
-static bm_status other_network(const phase_context *c, model_variant theirs, bm_error *err)
-{
-	const run_config other = {.variant = theirs};
-	return base_fail(err, BM_ERR_USAGE,
-			 "the model is to be %s, but the weights (%s) are of a %s network: take other weights, "
-			 "--weights none, or --model %s",
-			 run_config_model_name(&c->config), c->config.weights, run_config_model_name(&other),
-			 run_config_model_name(&other));
-}
-
 bm_status phase_need_weights(phase_context *c, bm_error *err)
 {
 	if (c->weights || !c->config.weights)
 		return BM_OK;
 	if (strcmp(c->config.weights, "imagenet") == 0) {
 		if (c->config.variant != MODEL_V1)
-			return other_network(c, MODEL_V1, err);
+			return run_config_other_network(&c->config, MODEL_V1, err);
 		if (c->config.width < 1)
 			return base_fail(
 				err, BM_ERR_USAGE,
@@ -239,7 +229,7 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 		if (status != BM_OK)
 			return status;
 		if (c->config.variant != MODEL_V1 && theirs.variant != c->config.variant)
-			return other_network(c, theirs.variant, err);
+			return run_config_other_network(&c->config, theirs.variant, err);
 		options.variant = theirs.variant;
 		if (theirs.channels > 0)
 			options.channels = theirs.channels;

@@ -13,10 +13,9 @@ bm_status phase_within_prepare(phase_context *c, data_near_copies *copies, bm_er
 	static const char *const phases[] = {"data", "preprocess"};
 	const base_observer *outer = c->outer;
 	base_observer quiet = outer ? *outer : (base_observer){0};
-	bm_status status = BM_OK;
 	quiet.result = NULL;
 	c->outer = &quiet;
-	status = phase_warn_of_slow_bf16(c, err);
+	bm_status status = phase_warn_of_slow_bf16(c, err);
 	for (size_t i = 0; status == BM_OK && i < sizeof phases / sizeof *phases; i++)
 		status = phase_run(c, phase_find(phases[i]), err);
 	c->outer = outer;
