@@ -295,6 +295,21 @@ static void conv_of_conv(void **state)
 	}
 }
 
+/* Whole blocks of channels, so that large outputs go through Winograd's tiles of 4x4, whole and cut off, and small ones do not. */
+static void conv_winograd(void **state)
+{
+	(void)state;
+	static const int sizes[] = {2, 4, 5, 7, 8, 13};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		fixture f = {.threads = 1 + (int)i % 2};
+		int at = ref_conv(&f.graph, ref_input(&f.graph), 16, 3, 1, 1);
+		at = ref_conv(&f.graph, at, 32, 3, 1, 1);
+		at = ref_conv_no_bias(&f.graph, ref_norm(&f.graph, at), 16, 3, 1, 1);
+		ref_conv(&f.graph, at, 16, 3, 1, sizes[i] < 13); /* the last one without margins */
+		check_graph(&f, sizes[i], 3);
+	}
+}
+
 static void padded_conv(void **state)
 {
 	(void)state;
@@ -488,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv_kernels),
 		cmocka_unit_test(conv_of_conv),
+		cmocka_unit_test(conv_winograd),
 		cmocka_unit_test(padded_conv),
 		cmocka_unit_test(norm_plain),
 		cmocka_unit_test(norm_relu),

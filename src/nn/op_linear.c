@@ -58,12 +58,33 @@ static void describe(const nn_network *network, const nn_op *op, linear_state *s
 	dnnl_memory_desc_init_by_tag(bias, 1, count, dnnl_f32, dnnl_x);
 }
 
-/* Winograd's 3x3 convolutions (Lavin and Gray 2016) take a quarter off a frozen pass, at an error of some 3e-7. Their kernels are four
- * times as large and take a while to make, so that a single image is faster without. */
-static bool winograd_pays(const nn_network *network, const nn_op *op)
+/* The least height and width of the output from which Winograd's convolutions pay where they learn. Measured on an Intel Xeon with AVX-512:
+ * each pass takes half to two thirds of the direct time from 8x8 on; on 4x4, where one tile covers an image, the weight gradient
+ * takes three quarters, the others as long or longer; on 2x2 three times as long. */
+enum { WINOGRAD_SIDE = 7, WINOGRAD_SIDE_WEIGHTS = 4 };
+
+/* Winograd's 3x3 convolutions (Lavin and Gray 2016) have a quarter of the multiplications, at an error of some 3e-7. Frozen, their kernels
+ * are four times as large and take a while to make, so that a single image is faster without. */
+static bool winograd_pays(const nn_network *network, const nn_op *op, int side)
 {
 	const nn_layer *layer = &network->graph.layers[op->main];
-	return !op->gradient && layer->kernel == 3 && layer->stride == 1 && op->batch >= 4;
+	return layer->kernel == 3 && layer->stride == 1 && op->batch >= 4 &&
+	       (!op->gradient || (layer->height >= side && layer->width >= side));
+}
+
+/* One pass of a convolution: by Winograd where that pays (`side`) and oneDNN has it for these shapes and this processor, else directly. */
+static bm_status add_convolution(nn_network *network, const nn_op *op, dnnl_convolution_desc_t *desc, int side,
+				 dnnl_post_ops_t post_ops, int forward, int *index, bm_error *err)
+{
+	const char *name = network->graph.layers[op->main].name;
+	bm_error dropped;
+	if (!((const linear_state *)op->state)->half && winograd_pays(network, op, side)) {
+		desc->alg_kind = dnnl_convolution_winograd;
+		if (nn_primitive_add(network, name, desc, post_ops, forward, index, &dropped) == BM_OK)
+			return BM_OK;
+		desc->alg_kind = dnnl_convolution_direct;
+	}
+	return nn_primitive_add(network, name, desc, post_ops, forward, index, err);
 }
 
 /* Whole blocks of channels only: for others oneDNN has slow code. */
@@ -94,18 +115,11 @@ static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, b
 			result = nn_primitive_add(network, name, &desc, post_ops, -1, &s->forward, err);
 	} else if (status == dnnl_success) {
 		dnnl_convolution_desc_t desc;
-		bm_error dropped;
 		status = dnnl_convolution_forward_desc_init(&desc, kind, dnnl_convolution_direct, &src, &kernel,
 							    s->bias ? &bias : NULL, &dst, s->strides, s->before,
 							    s->after);
-		bool made = false;
-		if (status == dnnl_success && !s->half && winograd_pays(network, op)) {
-			desc.alg_kind = dnnl_convolution_winograd;
-			made = nn_primitive_add(network, name, &desc, post_ops, -1, &s->forward, &dropped) == BM_OK;
-			desc.alg_kind = dnnl_convolution_direct;
-		}
-		if (status == dnnl_success && !made)
-			result = nn_primitive_add(network, name, &desc, post_ops, -1, &s->forward, err);
+		if (status == dnnl_success)
+			result = add_convolution(network, op, &desc, WINOGRAD_SIDE, post_ops, -1, &s->forward, err);
 	}
 	if (post_ops != NULL)
 		dnnl_post_ops_destroy(post_ops);
@@ -209,7 +223,8 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 								     diff_bias, &dst, s->strides, s->before, s->after);
 		if (status != dnnl_success)
 			return nn_dnnl_fail(err, status, name, "a weight gradient");
-		result = nn_primitive_add(network, name, &desc, NULL, s->forward, &s->backward_weights, err);
+		result = add_convolution(network, op, &desc, WINOGRAD_SIDE_WEIGHTS, NULL, s->forward,
+					 &s->backward_weights, err);
 	}
 	if (result != BM_OK)
 		return result;
@@ -245,7 +260,7 @@ static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state
 								  s->strides, s->before, s->after);
 		if (status != dnnl_success)
 			return nn_dnnl_fail(err, status, name, "a data gradient");
-		result = nn_primitive_add(network, name, &desc, NULL, s->forward, &s->backward_data, err);
+		result = add_convolution(network, op, &desc, WINOGRAD_SIDE, NULL, s->forward, &s->backward_data, err);
 	}
 	if (result == BM_OK)
 		result = nn_gradient_target(network, op, op->input, &s->target, &s->extra, err);
