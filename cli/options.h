@@ -35,6 +35,7 @@ typedef enum cli_option_id {
 	CLI_NETWORK,
 	CLI_HEAD,
 	CLI_WIDTH,
+	CLI_DEPTH,
 	CLI_IMAGE_SIZE,
 	CLI_SUMMARY,
 	CLI_BATCH,

@@ -125,6 +125,8 @@ static bm_status apply_weights(const cli_arguments *a, run_config *config, bm_er
 		return status;
 	if (options.width > 0)
 		config->width = options.width;
+	if (options.variant != MODEL_COMPACT)
+		run_config_set_depth(config, model_depth(&options));
 	if (options.image_size > 0)
 		config->image_size = options.image_size;
 	if (options.variant == MODEL_COMPACT)
@@ -185,6 +187,21 @@ static bm_status apply_model(const cli_arguments *a, run_config *config, bm_erro
 			       !a->values[CLI_IMAGE_SIZE] && !config->weights, err);
 }
 
+static bm_status apply_depth(const cli_arguments *a, run_config *config, bm_error *err)
+{
+	const char *text = a->values[CLI_DEPTH];
+	int depth = 0;
+	if (!text)
+		return BM_OK;
+	bm_status status = integer(a, CLI_DEPTH, "depth", 1, 1000, &depth, err);
+	if (status != BM_OK)
+		return status;
+	if (config->variant == MODEL_COMPACT || !run_config_set_depth(config, depth))
+		return base_fail(err, BM_ERR_USAGE,
+				 "--depth takes 14, 26 or 50, of --model resnet50 or resnet50v1.5, not '%s'", text);
+	return BM_OK;
+}
+
 static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config *config, bm_error *err)
 {
 	bm_status status = apply_model(a, config, err);
@@ -195,6 +212,8 @@ static bm_status apply_network(const cli_arguments *a, bool own_plan, run_config
 		status = real(a, CLI_DROPOUT, "dropout", 0, 0.9, &config->dropout, err);
 	if (status == BM_OK)
 		status = real(a, CLI_WIDTH, "width", 0.0625, 4, &config->width, err);
+	if (status == BM_OK)
+		status = apply_depth(a, config, err);
 	if (status == BM_OK)
 		status = integer(a, CLI_IMAGE_SIZE, "image-size", 32, 1024, &config->image_size, err);
 	if (status != BM_OK)

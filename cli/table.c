@@ -193,6 +193,10 @@ const cli_option cli_options[] = {
 	 "share of the network's filters, 0.0625 to 4; those of --weights are widened to it, which does not change "
 	 "what they compute (1, or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
+	{CLI_DEPTH, "depth", 0, "N",
+	 "layers of a ResNet: 14, 26 or 50; those of --weights are deepened to it, which does not change what they "
+	 "compute (50, or that of --weights)",
+	 RUN | EXPLORE | MODEL | TRAIN | TRIES},
 	{CLI_IMAGE_SIZE, "image-size", 0, "N",
 	 "pixels a side that the network takes, 32 to 1024 (224; scratch: 128; or that of --weights)",
 	 RUN | EXPLORE | MODEL | TRAIN | TRIES},

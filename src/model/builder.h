@@ -8,6 +8,7 @@ typedef struct model_builder {
 	nn_graph *graph;
 	double width;
 	model_variant variant;
+	int blocks[4]; /* of the stages */
 	bm_status status;
 	bm_error *err;
 } model_builder;

@@ -5,7 +5,6 @@
 #include "model/builder.h"
 
 #define FILTERS 32 /* of the first stage, at width 1 */
-#define BLOCKS 2   /* a stage */
 
 /* With a stride both sides are padded; "same" in Keras would pad the far ones only. */
 static int add_first(model_builder *b, int input, const char *prefix, int filters, int stride)
@@ -58,7 +57,7 @@ int model_add_compact(model_builder *b, int x)
 	x = model_add_padding(b, x, "", "pool1_pad", 1);
 	x = model_add(b, pool, x, "", "pool1_pool");
 	for (int stage = 2; stage <= 5; stage++)
-		for (int block = 1; block <= BLOCKS; block++)
+		for (int block = 1; block <= b->blocks[stage - 2]; block++)
 			x = add_block(b, x, stage, block, model_scaled(b, FILTERS << (stage - 2)),
 				      stage > 2 && block == 1 ? 2 : 1);
 	return x;

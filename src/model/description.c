@@ -8,7 +8,8 @@
 #include "model/keras_config.h"
 #include "model/resnet50.h"
 
-#define FORMAT 2 /* 1: what is said in it only, MODEL_V1 without rescaling */
+#define FORMAT \
+	3 /* 1: MODEL_V1 without rescaling; 2: with variant and rescaling; 3: with depth too, where it is not the variant's own */
 #define CLASS_NAME_MAX 255
 /* The arrays and objects of a config.json lie 10 deep; the parser gives up at 2048. */
 
@@ -20,11 +21,18 @@ static json_t *triple(const float *values)
 static const char *const variant_names[] = {[MODEL_V1] = "v1", [MODEL_V1_5] = "v1.5", [MODEL_COMPACT] = "compact"};
 #define VARIANTS (int)(sizeof(variant_names) / sizeof(variant_names[0]))
 
-/* Of format 2. */
+static bool own_depth(const model_options *o)
+{
+	return model_depth(o) == model_depth(&(model_options){.variant = o->variant});
+}
+
+/* Of format 2 and 3. */
 static int add_more(json_t *all, const model_options *o)
 {
 	int failed = json_object_set_new(all, "variant", json_string(variant_names[o->variant]));
 
+	if (!failed && !own_depth(o))
+		failed = json_object_set_new(all, "depth", json_integer(model_depth(o)));
 	if (!failed && o->input.rescaled)
 		failed = json_object_set_new(
 			all, "rescaling",
@@ -56,6 +64,7 @@ static bool read_more(const json_t *all, model_options *o)
 	if (!variant || number == VARIANTS)
 		return false;
 	o->variant = (model_variant)number;
+	o->depth = (int)json_integer_value(json_object_get(all, "depth"));
 	o->input.rescaled = rescaling != NULL;
 	return !rescaling || (read_triple(json_object_get(rescaling, "scale"), o->input.scale) &&
 			      read_triple(json_object_get(rescaling, "offset"), o->input.offset));
@@ -77,11 +86,14 @@ char *model_brainmri_json(const model *m, bm_error *err)
 			return NULL;
 		}
 	}
-	plain = m->options.variant == MODEL_V1 && !m->options.input.rescaled;
-	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format", plain ? 1 : FORMAT, "program",
-			"brainmri " BM_VERSION, "width", m->options.width, "image_size", m->options.image_size,
-			"channels", m->options.channels, "pixels", "[0, 1]", "head", model_head_name(m->options.head),
-			"trainable_base_layers", trainable, "classes", classes);
+	plain = m->options.variant == MODEL_V1 && !m->options.input.rescaled && own_depth(&m->options);
+	all = json_pack("{s:i, s:s, s:f, s:i, s:i, s:s, s:s, s:i, s:o}", "format",
+			plain			 ? 1
+			: own_depth(&m->options) ? 2
+						 : FORMAT,
+			"program", "brainmri " BM_VERSION, "width", m->options.width, "image_size",
+			m->options.image_size, "channels", m->options.channels, "pixels", "[0, 1]", "head",
+			model_head_name(m->options.head), "trainable_base_layers", trainable, "classes", classes);
 	if (all && !plain && add_more(all, &m->options) != 0)
 		all = (json_decref(all), NULL);
 	/* A text in a text: it comes back byte for byte. */
@@ -159,7 +171,7 @@ bm_status model_describe(const char *path, const void *bytes, size_t size, model
 		status = base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks something: %s", path, problem.text);
 		goto cleanup;
 	}
-	if (format == 2 && !read_more(all, o)) {
+	if (format >= 2 && !read_more(all, o)) {
 		status =
 			base_fail(err, BM_ERR_FORMAT, "brainmri.json in '%s' lacks the variant or the rescaling", path);
 		goto cleanup;
@@ -242,7 +254,23 @@ static bool near(const json_t *value, double wanted)
 	return json_is_number(value) && fabs(json_number_value(value) - wanted) <= 1e-9;
 }
 
-/* Whose ResNet-50 it is, by its biases; strides and epsilon must be those that go with them. */
+/* By its blocks, each of which has a third convolution; 0 of a network without any. */
+static int find_depth(const json_t *layers)
+{
+	int blocks = 0;
+	size_t i;
+	const json_t *layer;
+
+	json_array_foreach(layers, i, layer)
+	{
+		const char *name = json_string_value(json_object_get(layer, "name"));
+
+		blocks += name && strlen(name) > 7 && strcmp(name + strlen(name) - 7, "_3_conv") == 0;
+	}
+	return blocks > 0 ? 3 * blocks + 2 : 0;
+}
+
+/* Whose ResNet it is, by its biases; strides and epsilon must be those that go with them. */
 static bool find_variant(const json_t *layers, model_options *o)
 {
 	const json_t *first = find_layer(layers, "conv3_block1_1_conv"), *norm = find_layer(layers, "conv1_bn"),
@@ -253,6 +281,7 @@ static bool find_variant(const json_t *layers, model_options *o)
 
 	o->variant = v1 ? MODEL_V1 : compact ? MODEL_COMPACT : MODEL_V1_5;
 	o->width *= compact ? 2 : 1;
+	o->depth = find_depth(layers);
 	o->input.rescaled = rescaling != NULL;
 	if (rescaling && (!read_factor(json_object_get(rescaling, "scale"), o->input.scale) ||
 			  !read_factor(json_object_get(rescaling, "offset"), o->input.offset)))

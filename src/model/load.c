@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/grow.h"
 #include "model/resnet50.h"
 #include "model/source.h"
-#include "model/widen.h"
 
 static const char *shape_text(const model_array *array, char *text, size_t size)
 {
@@ -185,10 +185,11 @@ static bm_status take_weights(model *m, const model_source *file, bool *head_tak
 	if (wrong > 0) {
 		if (problems.left_out > 0)
 			base_text_add(&problems.text, "; and %d more", problems.left_out);
-		status = base_fail(err, BM_ERR_FORMAT,
-				   "the weights in '%s' do not fit the network: %s. Use the --width, --head and "
-				   "channels that they were made with",
-				   file->path, base_text_string(&problems.text));
+		status = base_fail(
+			err, BM_ERR_FORMAT,
+			"the weights in '%s' do not fit the network: %s. Use the --width, --depth, --head and "
+			"channels that they were made with",
+			file->path, base_text_string(&problems.text));
 		goto cleanup;
 	}
 	head = head && head_extra == 0;
@@ -254,20 +255,21 @@ bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, 
 	return status;
 }
 
-/* Weights of a narrower network of the same make. */
-static bm_status take_widened(model *m, const model_source *file, bool *head_taken, bm_error *err)
+/* Weights of a narrower or shallower network of the same make. */
+static bm_status take_grown(model *m, const model_source *file, bool *head_taken, bm_error *err)
 {
 	model_options options = m->options;
-	model narrow = {0};
+	model small = {0};
 	bm_status status;
 
 	options.width = file->description.options.width;
-	status = model_build(&options, (const char *const *)m->class_names, &narrow, err);
+	options.depth = file->description.options.depth;
+	status = model_build(&options, (const char *const *)m->class_names, &small, err);
 	if (status == BM_OK)
-		status = take_weights(&narrow, file, head_taken, err);
+		status = take_weights(&small, file, head_taken, err);
 	if (status == BM_OK)
-		status = model_widen(&narrow, *head_taken, m, err);
-	model_free(&narrow);
+		status = model_grow(&small, *head_taken, m, err);
+	model_free(&small);
 	return status;
 }
 
@@ -276,7 +278,7 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 	model_source *file = NULL;
 	const model_options *theirs;
 	model fresh = *m;
-	bool taken = false, narrower;
+	bool taken = false, smaller;
 	bm_status status = model_source_open(path, true, &file, err);
 
 	fresh.weights = (nn_weights){0};
@@ -293,9 +295,10 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
 	/* Into a copy: an array may turn out to be unreadable when others have been read. */
 	if (status == BM_OK)
 		status = nn_weights_copy(&m->weights, &fresh.weights, err);
-	narrower = theirs->width > 0 && theirs->width < m->options.width;
+	smaller = theirs->width > 0 &&
+		  (theirs->width < m->options.width || model_depth(theirs) < model_depth(&m->options));
 	if (status == BM_OK)
-		status = narrower ? take_widened(&fresh, file, &taken, err) : take_weights(&fresh, file, &taken, err);
+		status = smaller ? take_grown(&fresh, file, &taken, err) : take_weights(&fresh, file, &taken, err);
 	if (status == BM_OK) {
 		memcpy(m->weights.storage, fresh.weights.storage, m->weights.total * sizeof(float));
 		*head_taken = taken;

@@ -35,6 +35,8 @@ typedef struct model_options {
 	int classes;
 	model_variant variant;
 	model_input input;
+	int depth; /* layers with weights on the longest way (He et al. 2016): 14, 26 or 50 of a ResNet with bottleneck blocks, 18 of the
+		    * compact network; 0: what the variant is named after */
 } model_options;
 
 typedef struct model {
@@ -93,15 +95,19 @@ bm_status model_load(const char *path, model *out, bm_error *err);
 /* The same from the bytes of a safetensors file, which need not outlive the call. `name` is for messages. */
 bm_status model_load_bytes(const uint8_t *bytes, size_t size, const char *name, model *out, bm_error *err);
 /* Takes the weights of a file whose base has the same shapes: `.keras`, `.weights.h5`, the `.h5` layout of Keras 2 (read as the ImageNet weights
- * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. Those of a narrower network are widened
- * (model/widen.h): m then computes what that network does. The network must have been built with the variant
+ * are: BGR, means subtracted), or `.safetensors` of this program, torchvision or timm. Those of a narrower or shallower network
+ * are grown (model/grow.h): m then computes what that network does. The network must have been built with the variant
  * and input that model_peek tells. The head is taken too when it fits, else left as it is and *head_taken is false. Every missing, extra or
  * misshaped array is named in the error. On failure nothing has changed. */
 bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_error *err);
-/* What such a file says about the network (for --weights FILE, to build the same): its variant and input and width always; 0 where it
+/* What such a file says about the network (for --weights FILE, to build the same): its variant, depth, input and width always; 0 where it
  * does not say (image_size and classes, when it holds weights only). */
 bm_status model_peek(const char *path, model_options *options, bm_error *err);
 
+/* options->depth, or that of the variant. */
+int model_depth(const model_options *options);
+/* Blocks of each of the four stages; false: there is no such network. */
+bool model_depth_blocks(model_variant variant, int depth, int blocks[4]);
 bool model_same_input(const model_input *a, const model_input *b);
 /* For people; static storage. */
 const char *model_variant_text(model_variant variant); /* "ResNet-50 v1.5 (stride in the 3x3 convolutions)" */

@@ -193,12 +193,15 @@ static void wrong_options_are_named(void **state)
 		model_options options;
 		const char *word;
 	} cases[] = {
-		{{0, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}}, "width"},
-		{{9, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}}, "width"},
-		{{1, 16, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}}, "image size"},
-		{{1, 224, 4, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}}, "channels"},
-		{{1, 224, 3, MODEL_HEAD_GUIDE, 1, MODEL_V1, {0}}, "classes"},
-		{{1, 224, 3, (model_head)9, 4, MODEL_V1, {0}}, "head"},
+		{{0, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 0}, "width"},
+		{{9, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 0}, "width"},
+		{{1, 16, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 0}, "image size"},
+		{{1, 224, 4, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 0}, "channels"},
+		{{1, 224, 3, MODEL_HEAD_GUIDE, 1, MODEL_V1, {0}, 0}, "classes"},
+		{{1, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 49}, "49 layers"},
+		{{1, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_V1, {0}, 18}, "18 layers"},
+		{{1, 224, 3, MODEL_HEAD_GUIDE, 4, MODEL_COMPACT, {0}, 50}, "50 layers"},
+		{{1, 224, 3, (model_head)9, 4, MODEL_V1, {0}, 0}, "head"},
 	};
 	bm_error err;
 	model m;

@@ -148,10 +148,10 @@ static int add_base(model_builder *b, const model_input *input)
 	x = model_add_relu(b, x, "", "conv1_relu");
 	x = model_add_padding(b, x, "", "pool1_pad", 1);
 	x = model_add(b, pool, x, "", "pool1_pool");
-	x = add_stage(b, x, "conv2", 64, 3, 1);
-	x = add_stage(b, x, "conv3", 128, 4, 2);
-	x = add_stage(b, x, "conv4", 256, 6, 2);
-	return add_stage(b, x, "conv5", 512, 3, 2);
+	x = add_stage(b, x, "conv2", 64, b->blocks[0], 1);
+	x = add_stage(b, x, "conv3", 128, b->blocks[1], 2);
+	x = add_stage(b, x, "conv4", 256, b->blocks[2], 2);
+	return add_stage(b, x, "conv5", 512, b->blocks[3], 2);
 }
 
 static void add_head(model_builder *b, int x, model_head head, int classes)
@@ -179,8 +179,34 @@ static void add_head(model_builder *b, int x, model_head head, int classes)
 	}
 }
 
+int model_depth(const model_options *options)
+{
+	return options->depth ? options->depth : options->variant == MODEL_COMPACT ? 18 : 50;
+}
+
+bool model_depth_blocks(model_variant variant, int depth, int blocks[4])
+{
+	static const struct {
+		int depth, blocks[4];
+		bool compact;
+	} known[] = {{50, {3, 4, 6, 3}, false},
+		     {26, {2, 2, 2, 2}, false},
+		     {14, {1, 1, 1, 1}, false},
+		     {18, {2, 2, 2, 2}, true}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].depth == depth && known[i].compact == (variant == MODEL_COMPACT)) {
+			memcpy(blocks, known[i].blocks, sizeof(known[i].blocks));
+			return true;
+		}
+	}
+	return false;
+}
+
 bm_status model_check_options(const model_options *o, bm_error *err)
 {
+	int blocks[4];
+
 	if (!(o->width > 0 && o->width <= MODEL_WIDTH_MAX))
 		return base_fail(err, BM_ERR_USAGE,
 				 "the width %g of the network is not in (0, %g]: 1 is the whole network", o->width,
@@ -195,6 +221,11 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
 	if (o->variant != MODEL_V1 && o->variant != MODEL_V1_5 && o->variant != MODEL_COMPACT)
 		return base_fail(err, BM_ERR_USAGE, "there is no variant number %d of the network", (int)o->variant);
+	if (!model_depth_blocks(o->variant, model_depth(o), blocks))
+		return base_fail(err, BM_ERR_USAGE,
+				 "there is no network of %d layers here: a ResNet has 14, 26 or 50, "
+				 "the compact network 18",
+				 o->depth);
 	for (int c = 0; o->input.rescaled && c < 3; c++) {
 		if (!isfinite(o->input.scale[c]) || !isfinite(o->input.offset[c]))
 			return base_fail(err, BM_ERR_USAGE, "the rescaling of the pixels is not finite");
@@ -209,8 +240,11 @@ bm_status model_build_graph(const model_options *options, nn_graph *graph, int *
 {
 	model_builder b = {
 		.graph = graph, .width = options->width, .variant = options->variant, .status = BM_OK, .err = err};
-	int last = add_base(&b, &options->input);
+	int last;
 
+	if (!model_depth_blocks(options->variant, model_depth(options), b.blocks))
+		return base_fail(err, BM_ERR_USAGE, "there is no network of %d layers", model_depth(options));
+	last = add_base(&b, &options->input);
 	*base_layers = graph->count;
 	add_head(&b, last, options->head, options->classes);
 	if (b.status != BM_OK)

@@ -120,7 +120,18 @@ static bool has_biases(const model_source *s)
 	return false;
 }
 
-/* What arrays alone tell: width, channels, and by the biases whose ResNet-50 it is. */
+/* By its convolutions, of which the first stands alone and one stands in the shortcut of each stage's first block. 0: the file lacks some, which
+ * is said when weights are taken, or holds another network. */
+static int depth_of(const model_source *s)
+{
+	int kernels = 0, blocks[4];
+
+	for (int i = 0; i < model_source_count(s); i++)
+		kernels += model_source_get(s, i)->rank == 4;
+	return model_depth_blocks(MODEL_V1, kernels - 3, blocks) ? kernels - 3 : 0;
+}
+
+/* What arrays alone tell: width, depth, channels, and by the biases whose ResNet it is. */
 static void describe_arrays(model_source *s)
 {
 	static const char *const kernels[] = {[MODEL_NAMING_KERAS] = "layers/conv2d/vars/0",
@@ -136,6 +147,7 @@ static void describe_arrays(model_source *s)
 	o->width = kernel->shape[torch ? 0 : 3] / 64.0;
 	o->channels = kernel->shape[torch ? 1 : 2];
 	o->variant = has_biases(s) ? MODEL_V1 : MODEL_V1_5;
+	o->depth = depth_of(s);
 	for (int c = 0; torch && c < 3; c++) {
 		o->input.rescaled = true;
 		o->input.scale[c] = 1 / torch_deviation[c];

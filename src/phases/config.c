@@ -78,6 +78,15 @@ bm_status run_config_other_network(const run_config *config, model_variant their
 			 model_names[config->variant], config->weights, model_names[theirs], model_names[theirs]);
 }
 
+bool run_config_set_depth(run_config *config, int depth)
+{
+	int blocks[4];
+	const bool known = model_depth_blocks(MODEL_V1, depth, blocks);
+	if (known)
+		config->depth = depth == model_depth(&(model_options){.variant = MODEL_V1}) ? 0 : depth;
+	return known;
+}
+
 int run_config_channels(const run_config *config)
 {
 	return config->variant == MODEL_COMPACT ? 1 : 3;
@@ -228,7 +237,7 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 	if (!plan)
 		return base_fail(err, BM_ERR_INTERNAL, "the training plan did not become JSON; please report it");
 	object = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:o, s:f, s:i, s:b, s:s, s:s, s:s, s:f, s:f, s:i, "
-			   "s:b, s:b, s:s?, "
+			   "s:o, s:b, s:b, s:s?, "
 			   "s:s?, s:i, s:i, s:o}",
 			   "data", config->data, "webhdfs", config->webhdfs, "out", config->out, "pack", config->pack,
 			   "weights", config->weights ? config->weights : "none", "teachers", config->teachers, "seed",
@@ -237,7 +246,8 @@ bm_status run_config_to_json(const run_config *config, json_t **json, bm_error *
 			   as_written(config->train_share), "threads", config->threads, "strict", (int)config->strict,
 			   "split", split_names[config->split], "model", run_config_model_name(config), "head",
 			   head_names[config->head], "dropout", as_written(config->dropout), "width",
-			   as_written(config->width), "image_size", config->image_size, "save_optimizer",
+			   as_written(config->width), "image_size", config->image_size, "depth",
+			   config->depth ? json_integer(config->depth) : json_null(), "save_optimizer",
 			   (int)config->save_optimizer, "benchmark", (int)config->benchmark, "master", config->master,
 			   "spark_conf", config->spark_conf, "partitions", config->partitions, "image_seconds",
 			   config->image_seconds, "plan", plan);
@@ -380,6 +390,12 @@ static bm_status read_member(const reader *r, bm_error *err)
 		config->width = width;
 		return BM_OK;
 	}
+	if (strcmp(key, "depth") == 0) {
+		const json_int_t depth = json_is_null(r->value) ? 50 : json_integer_value(r->value);
+		if (depth < 0 || depth > INT_MAX || !run_config_set_depth(config, (int)depth))
+			return wrong(r, "14, 26 or 50, of a ResNet, or null", err);
+		return BM_OK;
+	}
 	if (strcmp(key, "split") == 0) {
 		if (!json_is_string(r->value) || !run_config_split_parse(json_string_value(r->value), &config->split))
 			return wrong(r, "\"default\", \"guide\", \"final\" or \"refit\"", err);
@@ -398,7 +414,7 @@ static bm_status read_member(const reader *r, bm_error *err)
 	return base_fail(
 		err, BM_ERR_USAGE,
 		"unknown setting '%s' in '%s'; known are data, webhdfs, out, pack, weights, teachers, seed, "
-		"split_seed, train_share, threads, strict, split, model, head, dropout, width, "
+		"split_seed, train_share, threads, strict, split, model, head, dropout, width, depth, "
 		"image_size, save_optimizer, benchmark, master, spark_conf, partitions, image_seconds and plan",
 		key, r->origin);
 }
@@ -503,7 +519,7 @@ static void strip(json_t *json)
 	static const char *const free_to_change[] = {"out",	   "webhdfs",	     "pack",   "threads",
 						     "benchmark",  "save_optimizer", "master", "spark_conf",
 						     "partitions", "image_seconds"};
-	static const char *const optional[] = {"teachers", "split_seed"};
+	static const char *const optional[] = {"teachers", "split_seed", "depth"};
 	const char *network = json_string_value(json_object_get(json, "model"));
 	size_t i;
 	if (network && strcmp(network, "resnet50") == 0) /* what an earlier version did not write */

@@ -29,6 +29,7 @@ typedef struct run_config {
 	model_head head;
 	double dropout; /* rate of the head's dropout (of its first; a second has 0.6 of it); negative: as the head has it */
 	double width;
+	int depth; /* 14 or 26 layers of a ResNet; 0: what the network is named after */
 	int image_size;
 	bool save_optimizer; /* into the models' files */
 	bool benchmark;	     /* phase 10 measures sequential against parallel preprocessing */
@@ -74,7 +75,8 @@ const char *run_config_model_name(const run_config *config); /* "resnet50", "res
 bool run_config_model_parse(const char *text, model_variant *variant);
 /* BM_ERR_USAGE: config's weights are of another network than the one that it names. */
 bm_status run_config_other_network(const run_config *config, model_variant theirs, bm_error *err);
-int run_config_channels(const run_config *config); /* of the network's input */
+bool run_config_set_depth(run_config *config, int depth); /* false: no ResNet here has this many layers */
+int run_config_channels(const run_config *config);	  /* of the network's input */
 uint64_t run_config_split_seed(const run_config *config);
 bool run_config_from_scratch(const run_config *config); /* the plan is one for random weights */
 

@@ -37,6 +37,8 @@ static void written_and_read_it_is_the_same(void **state)
 	a.split_seed = 7;
 	a.train_share = 0.3;
 	a.width = 0.3;
+	assert_true(run_config_set_depth(&a, 26));
+	assert_false(run_config_set_depth(&a, 18));
 	a.image_size = 96;
 	a.head = MODEL_HEAD_LINEAR;
 	a.split = DATA_SPLIT_GUIDE;
@@ -55,6 +57,8 @@ static void written_and_read_it_is_the_same(void **state)
 	assert_true(b.seed == a.seed);
 	assert_true(run_config_split_seed(&b) == 7);
 	assert_string_equal(b.teachers, a.teachers);
+	assert_int_equal(b.depth, 26);
+	assert_true(run_config_set_depth(&b, 50) && b.depth == 0);
 	assert_true(b.width == a.width && b.train_share == a.train_share);
 	assert_true(b.plan.stages[0].learning_rate == a.plan.stages[0].learning_rate);
 	assert_string_equal(b.data, a.data);

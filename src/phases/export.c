@@ -273,9 +273,9 @@ static bm_status load(phase_context *c, const phase_export_options *o, model *m,
 		status = nn_graph_infer(&m->graph, size, size, m->options.channels, err);
 	}
 	if (status == BM_OK) {
-		phase_say(c, "✓ Model: %s, width %g, %d x %d pixels, %d classes",
-			  model_variant_text(m->options.variant), m->options.width, m->options.image_size,
-			  m->options.image_size, m->options.classes);
+		phase_say(c, "✓ Model: %s, width %g, depth %d, %d x %d pixels, %d classes",
+			  model_variant_text(m->options.variant), m->options.width, model_depth(&m->options),
+			  m->options.image_size, m->options.image_size, m->options.classes);
 		phase_put_text(c, NULL, "model", o->model ? o->model : name);
 	}
 	return status;

@@ -13,12 +13,13 @@ typedef struct made {
 	const char *command;	  /* that makes it again */
 	const char *product;	  /* file of the run folder; NULL: only asked for by its name */
 	const char *what;	  /* "the split" */
-	const char *settings[11]; /* keys of config.json that the results depend on, up to a NULL */
+	const char *settings[12]; /* keys of config.json that the results depend on, up to a NULL */
 	const char *input;	  /* file of the run folder that they were made from, "": the listing; NULL: none */
 	const char *input_name;	  /* "the split", where a difference is named */
 } made;
 
-#define TRAINING "seed", "model", "head", "dropout", "width", "image_size", "weights", "teachers", "train_share", "plan"
+#define TRAINING \
+	"seed", "model", "head", "dropout", "width", "depth", "image_size", "weights", "teachers", "train_share", "plan"
 
 static const made all[] = {
 	{"preprocess", "preprocess", "split.csv", "the split", {"seed", "split", "split_seed"}, "", "the listed data"},
@@ -26,7 +27,7 @@ static const made all[] = {
 	 "model",
 	 "phases/07-model.txt",
 	 "the summary of the model",
-	 {"seed", "model", "head", "dropout", "width", "image_size", "weights", "plan"},
+	 {"seed", "model", "head", "dropout", "width", "depth", "image_size", "weights", "plan"},
 	 NULL,
 	 ""},
 	{"train", "train", "training_history.json", "the trained model", {TRAINING}, "split.csv", "the split"},

@@ -115,14 +115,21 @@ static bm_status weights(phase_context *c, bm_error *err)
 		return status;
 	phase_say(c, "✓ Pre-trained weights: %s (%s)", c->config.weights,
 		  head_taken ? "base and head" : "base; the head is new");
-	if (theirs.width > 0 && theirs.width < c->network.options.width)
+	const model_options *ours = &c->network.options;
+	if (model_depth(&theirs) < model_depth(ours))
+		phase_say(
+			c,
+			"✓ Deepened: from %d to %d layers, and computes what it did (new blocks begin as the identity)",
+			model_depth(&theirs), model_depth(ours));
+	if (theirs.width > 0 && theirs.width < ours->width)
 		phase_say(c, "✓ Widened: from %g to %g of the filters, and computes what it did (Net2Net)",
-			  theirs.width, c->network.options.width);
+			  theirs.width, ours->width);
 	if (c->network.options.input.rescaled)
 		phase_say(c, "✓ Input of the weights: %s; the first layer makes it of pixels from 0 to 1",
 			  model_input_text(&c->network.options.input));
 	phase_put_text(c, NULL, "weights", c->config.weights);
 	phase_put_real(c, NULL, "width_of_the_weights", theirs.width);
+	phase_put_int(c, NULL, "depth_of_the_weights", model_depth(&theirs));
 	phase_put_text(c, NULL, "input_of_the_weights", model_input_text(&c->network.options.input));
 	phase_put(c, NULL, "head_taken", json_boolean(head_taken));
 	return BM_OK;
@@ -135,7 +142,7 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	c->have_network = false;
 	report_heading(&text, "PHASE 7: MODEL ARCHITECTURE");
 	base_text_add(&text, "\nLoading %s base model...\n",
-		      c->config.variant == MODEL_COMPACT ? "compact" : "ResNet-50");
+		      c->config.variant == MODEL_COMPACT ? "compact" : phase_network_name(c));
 	bm_status status = phase_need_network(c, err);
 	if (status != BM_OK) {
 		base_text_free(&text);
@@ -155,9 +162,12 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	if (o->width != 1)
 		phase_say(c, "✓ Width: %g of %s filters", o->width,
 			  c->config.variant == MODEL_COMPACT ? "the compact network's" : "ResNet-50's");
+	if (model_depth(o) != model_depth(&(model_options){.variant = o->variant}))
+		phase_say(c, "✓ Depth: %d layers with weights, of ResNet-50's 50", model_depth(o));
 	phase_say(c, "✓ Layers: %d in the base, %d in all", c->network.base_layers, c->network.graph.count);
 	phase_put(c, NULL, "input_shape", json_pack("[i,i,i]", o->image_size, o->image_size, o->channels));
 	phase_put_real(c, NULL, "width", o->width);
+	phase_put_int(c, NULL, "depth", model_depth(o));
 	phase_put_int(c, NULL, "base_layers", c->network.base_layers);
 	phase_put_int(c, NULL, "classes", o->classes);
 	layers_to_json(c);

@@ -182,12 +182,11 @@ bm_status phase_need_weights(phase_context *c, bm_error *err)
 	if (strcmp(c->config.weights, "imagenet") == 0) {
 		if (c->config.variant != MODEL_V1)
 			return run_config_other_network(&c->config, MODEL_V1, err);
-		if (c->config.width < 1)
+		if (c->config.width < 1 || c->config.depth != 0)
 			return base_fail(
 				err, BM_ERR_USAGE,
-				"the ImageNet weights are of a network of width 1, which can be widened, but not "
-				"narrowed to %g: leave --width away, or --weights imagenet",
-				c->config.width);
+				"the ImageNet weights are of a network of width 1 and 50 layers, which can be "
+				"widened, but not made less: leave --width and --depth away, or --weights imagenet");
 		return model_fetch_imagenet(&c->observer, &c->weights, err);
 	}
 	c->weights = base_strdup(c->config.weights, err);
@@ -215,6 +214,7 @@ bm_status phase_need_network(phase_context *c, bm_error *err)
 	if (status != BM_OK)
 		return status;
 	model_options options = {.width = c->config.width,
+				 .depth = c->config.depth,
 				 .image_size = c->config.image_size,
 				 .channels = run_config_channels(&c->config),
 				 .head = c->config.head,
@@ -268,10 +268,11 @@ const char *phase_split_name(const phase_context *c, char text[32])
 
 const char *phase_network_name(const phase_context *c)
 {
-	static const char *const names[] = {[MODEL_V1] = "ResNet-50",
-					    [MODEL_V1_5] = "ResNet-50 v1.5",
-					    [MODEL_COMPACT] = "compact (ResNet-18 at half its width)"};
-	return names[c->config.variant];
+	static const char *const names[][3] = {[MODEL_V1] = {"ResNet-50", "ResNet-26", "ResNet-14"},
+					       [MODEL_V1_5] = {"ResNet-50 v1.5", "ResNet-26 v1.5", "ResNet-14 v1.5"},
+					       [MODEL_COMPACT] = {"compact (ResNet-18 at half its width)"}};
+	const int depth = c->config.depth;
+	return names[c->config.variant][depth == 26 ? 1 : depth == 14 ? 2 : 0];
 }
 
 const char *phase_how_chosen(const phase_context *c)

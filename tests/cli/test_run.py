@@ -229,6 +229,28 @@ class Run(Case):
                 self.assertAlmostEqual(float(narrow[name]), float(wide[name]), places=4)
         self.assertIn("Widened: from 0.125 to 0.25", self.call("model", "wide-0.25").stdout)
 
+    def test_a_shallower_network_is_deepened(self):
+        """A ResNet-14's own answers, from a ResNet-50 of twice its width that starts from its weights: nothing learns, nearly."""
+        shallow = self.json("run", "data", "--out", "r14", *SMALL, "--depth", "14", "--epochs", "1", "--no-bench")
+        self.assertEqual(self.result(shallow, "model")["depth"], 14)
+        self.assertEqual(self.load("r14/config.json")["depth"], 14)
+        self.assertIn("ResNet-14", self.read("r14/MODEL_CARD.md").decode())
+        self.assertIn("Loading ResNet-14 base model", self.call("model", "r14").stdout)
+        start = ["--weights", "r14/best_model_stage1.keras", "--epochs", "1,0", "--lr", "1e-9", "--no-bench"]
+        answers = {}
+        for name, more in (("same", []), ("deep", ["--depth", "50", "--width", "0.25"])):
+            answer = self.json("run", "data", "--out", f"r14-{name}", *start, *more)
+            self.assertEqual(self.result(answer, "model")["depth"], 50 if more else 14)
+            self.assertEqual(self.result(answer, "model")["depth_of_the_weights"], 14)
+            answers[name] = list(csv.DictReader(io.StringIO(self.read(f"r14-{name}/predictions.csv").decode())))
+        self.assertIsNone(self.load("r14-deep/config.json")["depth"])
+        for narrow, deep in zip(answers["same"], answers["deep"], strict=True):
+            for name in ("glioma", "meningioma", "notumor", "pituitary"):
+                self.assertAlmostEqual(float(narrow[name]), float(deep[name]), places=4)
+        self.assertIn("Deepened: from 14 to 50 layers", self.call("model", "r14-deep").stdout)
+        for wrong in (["--depth", "34"], ["--depth", "14", "--model", "compact"]):
+            self.assertIn("--depth takes 14, 26 or 50", self.call("run", "data", "--out", "x", *wrong, code=2).stderr)
+
     def test_resnet50_as_in_torchvision(self):
         """Named it begins at random weights; what starts from its weights, wider too, is of its variant."""
         said = self.call("run", "data", "--out", "v15", "--model", "resnet50v1.5", *SMALL, "--epochs", "1", "--no-bench").stdout

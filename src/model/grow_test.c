@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "model/predict.h"
 #include "model/test_files.h"
-#include "model/widen.h"
+#include "model/grow.h"
 
 #define SIDE 40
 #define COUNT 6
@@ -72,9 +72,8 @@ static void predict(const model *m, float *probabilities)
 	model_predictor_free(p);
 }
 
-static void assert_widened(double narrow, double wide, model_variant variant, model_head head)
+static void assert_grown(model_options options, double wide, int deep)
 {
-	model_options options = of_width(narrow, variant, head);
 	float before[COUNT * CLASSES], after[COUNT * CLASSES];
 	float apart = 0;
 	model from, to;
@@ -82,9 +81,10 @@ static void assert_widened(double narrow, double wide, model_variant variant, mo
 
 	make_trained(&options, &from);
 	options.width = wide;
-	check(model_create(&options, classes, true, 7, &to, &err), &err);
+	options.depth = deep;
+	check(model_create(&options, classes, false, 7, &to, &err), &err);
 	assert_true(to.weights.total > from.weights.total);
-	check(model_widen(&from, true, &to, &err), &err);
+	check(model_grow(&from, true, &to, &err), &err);
 	predict(&from, before);
 	predict(&to, after);
 	for (int i = 0; i < COUNT * CLASSES; i++) {
@@ -99,9 +99,86 @@ static void assert_widened(double narrow, double wide, model_variant variant, mo
 static void a_widened_network_computes_the_same(void **state)
 {
 	(void)state;
-	assert_widened(.125, .25, MODEL_V1, MODEL_HEAD_LINEAR);
-	assert_widened(.125, .375, MODEL_V1_5, MODEL_HEAD_GUIDE);
-	assert_widened(.25, .4, MODEL_COMPACT, MODEL_HEAD_DENSE512); /* some channels twice, others once */
+	assert_grown(of_width(.125, MODEL_V1, MODEL_HEAD_LINEAR), .25, 0);
+	assert_grown(of_width(.125, MODEL_V1_5, MODEL_HEAD_GUIDE), .375, 50);
+	assert_grown(of_width(.25, MODEL_COMPACT, MODEL_HEAD_DENSE512), .4, 0); /* some channels twice, others once */
+}
+
+static model_options of_depth(int depth, model_variant variant)
+{
+	model_options options = of_width(.125, variant, MODEL_HEAD_GUIDE);
+
+	options.depth = depth;
+	return options;
+}
+
+static void a_deepened_network_computes_the_same(void **state)
+{
+	(void)state;
+	assert_grown(of_depth(14, MODEL_V1), .125, 26);
+	assert_grown(of_depth(26, MODEL_V1_5), .125, 0);
+	assert_grown(of_depth(14, MODEL_V1), .25, 50); /* and wider */
+}
+
+/* Blocks of the shallow network go on as they were; the new ones can learn. */
+static void new_blocks_begin_as_the_identity(void **state)
+{
+	model_options options = of_depth(14, MODEL_V1);
+	const char *kept = "conv2_block1_3_bn", *new = "conv2_block2_3_bn", *inner = "conv2_block2_3_conv";
+	model from, to;
+	bm_error err;
+
+	(void)state;
+	make_trained(&options, &from);
+	options.depth = 26;
+	check(model_create(&options, classes, true, 7, &to, &err), &err);
+	check(model_grow(&from, true, &to, &err), &err);
+	assert_memory_equal(nn_weights_find(&to.weights, nn_graph_find(&to.graph, kept), NN_GAMMA)->values,
+			    nn_weights_find(&from.weights, nn_graph_find(&from.graph, kept), NN_GAMMA)->values,
+			    32 * sizeof(float));
+	assert_int_equal(nn_graph_find(&from.graph, new), -1);
+	for (int role = NN_GAMMA; role <= NN_BETA; role++)
+		assert_true(nn_weights_find(&to.weights, nn_graph_find(&to.graph, new), (nn_role)role)->values[5] == 0);
+	assert_true(nn_weights_find(&to.weights, nn_graph_find(&to.graph, inner), NN_KERNEL)->values[5] != 0);
+	model_free(&from);
+	model_free(&to);
+}
+
+/* As .keras and .safetensors, which say the depth, and read as the network that they are. */
+static void a_file_of_a_shallower_network_is_deepened(void **state)
+{
+	float before[COUNT * CLASSES], after[COUNT * CLASSES];
+	bm_error err;
+
+	(void)state;
+	for (int tensors = 0; tensors < 2; tensors++) {
+		model_options options = of_depth(14, tensors ? MODEL_V1_5 : MODEL_V1), told;
+		model from, to, again;
+		bool head = false;
+
+		make_trained(&options, &from);
+		check(tensors ? model_save_safetensors(&from, false, path, &err) : model_save(&from, path, &err), &err);
+		check(model_peek(path, &told, &err), &err);
+		assert_int_equal(told.depth, 14);
+		check(model_load(path, &again, &err), &err);
+		options.depth = 0;
+		check(model_create(&options, classes, true, 7, &to, &err), &err);
+		check(model_load_weights(&to, path, &head, &err), &err);
+		assert_true(head);
+		predict(&from, before);
+		predict(&again, after);
+		assert_memory_equal(before, after, sizeof(before));
+		predict(&to, after);
+		for (int i = 0; i < COUNT * CLASSES; i++)
+			assert_true(fabsf(before[i] - after[i]) < 2e-6f);
+		/* Not the other way. */
+		check(model_save(&to, path, &err), &err);
+		assert_int_equal(model_load_weights(&from, path, &head, &err), BM_ERR_FORMAT);
+		assert_non_null(strstr(err.message, "--depth"));
+		model_free(&again);
+		model_free(&to);
+		model_free(&from);
+	}
 }
 
 /* Copies that are read alike would be trained alike. */
@@ -117,7 +194,7 @@ static void copies_are_read_differently(void **state)
 	make_trained(&options, &from);
 	options.width = .25;
 	check(model_create(&options, classes, true, 7, &to, &err), &err);
-	check(model_widen(&from, true, &to, &err), &err);
+	check(model_grow(&from, true, &to, &err), &err);
 	kernel = nn_weights_find(&to.weights, nn_graph_find(&to.graph, "conv2_block1_2_conv"), NN_KERNEL);
 	assert_non_null(kernel);
 	pairs = kernel->shape[2] / 2 * kernel->shape[3]; /* at the kernel's first position */
@@ -173,7 +250,7 @@ static void a_file_of_a_narrower_network_is_widened(void **state)
 	model_free(&from);
 }
 
-static void what_cannot_be_widened_is_refused(void **state)
+static void what_cannot_be_grown_is_refused(void **state)
 {
 	model_options options = of_width(.25, MODEL_V1, MODEL_HEAD_LINEAR);
 	model from, to;
@@ -185,13 +262,13 @@ static void what_cannot_be_widened_is_refused(void **state)
 	options.width = .125;
 	check(model_create(&options, classes, true, 7, &to, &err), &err);
 	before = to.weights.storage[0];
-	assert_int_equal(model_widen(&from, true, &to, &err), BM_ERR_USAGE);
+	assert_int_equal(model_grow(&from, true, &to, &err), BM_ERR_USAGE);
 	assert_non_null(strstr(err.message, "conv1_conv"));
 	assert_true(to.weights.storage[0] == before);
 	model_free(&to);
 	options = of_width(.5, MODEL_COMPACT, MODEL_HEAD_LINEAR);
 	check(model_create(&options, classes, true, 7, &to, &err), &err);
-	assert_int_equal(model_widen(&from, true, &to, &err), BM_ERR_USAGE);
+	assert_int_equal(model_grow(&from, true, &to, &err), BM_ERR_USAGE);
 	model_free(&to);
 	model_free(&from);
 }
@@ -200,9 +277,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_widened_network_computes_the_same),
+		cmocka_unit_test(a_deepened_network_computes_the_same),
+		cmocka_unit_test(new_blocks_begin_as_the_identity),
+		cmocka_unit_test(a_file_of_a_shallower_network_is_deepened),
 		cmocka_unit_test(copies_are_read_differently),
 		cmocka_unit_test(a_file_of_a_narrower_network_is_widened),
-		cmocka_unit_test(what_cannot_be_widened_is_refused),
+		cmocka_unit_test(what_cannot_be_grown_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -1,6 +1,6 @@
-/* A network made wider without changing what it computes: Net2WiderNet (Chen, Goodfellow, Shlens 2016, "Net2Net: Accelerating
- * learning via knowledge transfer"). */
-#include "model/widen.h"
+/* A network made wider and deeper without changing what it computes: Net2WiderNet (Chen, Goodfellow, Shlens 2016, "Net2Net: Accelerating
+ * learning via knowledge transfer"), and residual blocks that begin as the identity. */
+#include "model/grow.h"
 
 #include <math.h>
 #include <string.h>
@@ -72,26 +72,51 @@ static bool is_wider(const nn_weight *from, const nn_weight *to)
 	return wider;
 }
 
-bm_status model_widen(const model *from, bool head, model *to, bm_error *err)
+static const char *layer_of(const model *m, const nn_weight *w)
 {
-	const nn_weights *narrow = &from->weights, *wide = &to->weights;
+	return m->graph.layers[w->layer].name;
+}
+
+/* The weight of `to` that a weight of `from` grows into; NULL: there is none, or another one. */
+static const nn_weight *grown(const model *from, const nn_weight *weight, const model *to)
+{
+	int layer = nn_graph_find(&to->graph, layer_of(from, weight));
+	const nn_weight *found = layer < 0 ? NULL : nn_weights_find(&to->weights, layer, weight->role);
+
+	return found && is_wider(weight, found) ? found : NULL;
+}
+
+/* A block that `from` does not have adds nothing to its shortcut, whose values are not negative: the ReLU behind it changes none. */
+static void silence_new_blocks(const model *from, model *to)
+{
+	for (int i = 0; i < to->graph.count; i++) {
+		const nn_layer *sum = &to->graph.layers[i];
+
+		if (sum->type != NN_ADD || nn_graph_find(&from->graph, sum->name) >= 0)
+			continue;
+		for (int role = NN_GAMMA; role <= NN_BETA; role++) {
+			const nn_weight *w = nn_weights_find(&to->weights, sum->inputs[1], (nn_role)role);
+
+			memset(w->values, 0, w->count * sizeof(float));
+		}
+	}
+}
+
+bm_status model_grow(const model *from, bool head, model *to, bm_error *err)
+{
+	const nn_weights *all = &from->weights;
 	float *shares;
-	int most = 1;
+	int most = 1, count = 0;
 
-	if (from->graph.count != to->graph.count || from->base_layers != to->base_layers ||
-	    narrow->count != wide->count)
-		return base_fail(err, BM_ERR_USAGE,
-				 "a network of %d layers cannot be widened into one of %d: they differ in more than "
-				 "their width",
-				 from->graph.count, to->graph.count);
-	for (int i = 0; i < narrow->count; i++) {
-		const nn_weight *a = &narrow->items[i], *b = &wide->items[i];
+	while (count < all->count && (head || all->items[count].layer < from->base_layers)) {
+		const nn_weight *a = &all->items[count++], *b = grown(from, a, to);
 
-		if (!is_wider(a, b))
-			return base_fail(err, BM_ERR_USAGE,
-					 "layer '%s' of the network to widen is wider than, or another one than, that "
-					 "of the network to make",
-					 from->graph.layers[a->layer].name);
+		if (!b)
+			return base_fail(
+				err, BM_ERR_USAGE,
+				"layer '%s' of the network to grow is wider than that of the network to make, or is "
+				"not in it",
+				layer_of(from, a));
 		if (a->role == NN_KERNEL) {
 			int copies = copies_of(0, a->shape[a->rank - 2], b->shape[b->rank - 2]);
 
@@ -101,13 +126,12 @@ bm_status model_widen(const model *from, bool head, model *to, bm_error *err)
 	shares = base_malloc((size_t)most, sizeof(*shares), "shares of weights", err);
 	if (!shares)
 		return BM_ERR_MEMORY;
-	for (int i = 0; i < narrow->count; i++) {
-		const nn_weight *a = &narrow->items[i], *b = &wide->items[i];
-		const char *name = to->graph.layers[b->layer].name;
+	silence_new_blocks(from, to);
+	for (int i = 0; i < count; i++) {
+		const nn_weight *a = &all->items[i], *b = grown(from, a, to);
+		const char *name = layer_of(from, a);
 		base_random random = base_random_make(0, base_hash_bytes(name, strlen(name)).low);
 
-		if (a->layer >= from->base_layers && !head)
-			break;
 		if (a->role == NN_KERNEL)
 			widen_kernel(a, b, &random, shares);
 		else
