@@ -210,7 +210,7 @@ const cli_option cli_options[] = {
 	{CLI_RATE, "lr", 0, "X[,X...]", "learning rate of each stage; one number: of every stage",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_PRECISION, "precision", 0, "auto|f32|bf16",
-	 "bf16: convolutions multiply in bfloat16, weights and sums stay f32: some 1.7 times as fast on some "
+	 "bf16: convolutions multiply in bfloat16, weights and sums stay f32: faster on some "
 	 "processors with AVX512_BF16, half as fast on others; auto: measure which is faster here (f32)",
 	 RUN | EXPLORE | TRAIN | TRIES},
 	{CLI_WEIGHT_DECAY, "weight-decay", 0, "X", "decay of AdamW; 0: Adam", RUN | EXPLORE | TRAIN | TRIES},

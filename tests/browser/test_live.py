@@ -67,6 +67,8 @@ class Live(Case):
         super().tearDownClass()
 
     def setUp(self):
+        self.browser.post("/url", {"url": "about:blank"})  # the page of the test before may still ask its run that has ended
+        self.browser.console()
         self.browser.media()
         self.browser.size(1100, 900)
         self.errors = []

@@ -231,7 +231,7 @@ static int command_graph(int argc, char **argv)
 	return 0;
 }
 
-/* create OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED [compact]: a model as a file, no array of it all zeros or all ones. */
+/* create OUT.keras WIDTH SIZE CHANNELS HEAD CLASSES SEED [compact|DEPTH]: a model as a file, no array of it all zeros or all ones. */
 static int command_create(int argc, char **argv)
 {
 	static const char *const names[] = {"glioma", "meningioma", "notumor", "pituitary", "e", "f", "g", "h"};
@@ -245,7 +245,8 @@ static int command_create(int argc, char **argv)
 	options.image_size = atoi(argv[2]);
 	options.channels = atoi(argv[3]);
 	options.classes = atoi(argv[5]);
-	options.variant = argc == 8 ? MODEL_COMPACT : MODEL_V1;
+	options.variant = argc == 8 && strcmp(argv[7], "compact") == 0 ? MODEL_COMPACT : MODEL_V1;
+	options.depth = argc == 8 ? atoi(argv[7]) : 0;
 	if (!model_head_parse(argv[4], &options.head) || options.classes > 8)
 		return 2;
 	driver_check(model_create(&options, names, false, strtoull(argv[6], NULL, 10), &m, &err), &err);

@@ -20,6 +20,7 @@ int command_start(int argc, char **argv)
 		return 2;
 	driver_check(model_peek(argv[0], &theirs, &err), &err);
 	options.width = theirs.width;
+	options.depth = theirs.depth;
 	options.image_size = atoi(argv[2]);
 	options.channels = 3;
 	options.classes = atoi(argv[4]);

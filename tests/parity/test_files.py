@@ -124,6 +124,17 @@ one, two = arrays(trained), arrays(folder / "taken.keras")
 same("weights taken from .weights.h5", {k: v for k, v in one.items() if k.startswith("layers")},
      {k: v for k, v in two.items() if k.startswith("layers")})
 
+# Shallower networks, known by their layers where Keras wrote the file.
+for depth in (14, 26):
+    shallow, again = folder / "shallow.keras", folder / "shallow-again.keras"
+    driver("create", shallow, .25, 64, 1, "linear", 3, 23, depth)
+    model = keras.models.load_model(shallow)
+    convolutions = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
+    check(f"convolutions of ResNet-{depth}", convolutions == depth - 1 + 4, convolutions)  # and four in shortcuts, which do not count
+    model.save(again)
+    driver("forward", again, folder.path, 64, 4)
+    close(f"predictions of ResNet-{depth}", folder.read("probabilities.f32", (4, 3)), model.predict(images, verbose=0))
+
 # With the optimizer in the file: Keras finds it where it stood, predicts the same and trains on; saved by Keras the file is the same again.
 model = keras.models.load_model(small, compile=False)
 for last, decay in ((0, 0), (30, .05)):
