@@ -8,8 +8,8 @@
 #include "model/keras_config.h"
 #include "model/resnet50.h"
 
-#define FORMAT \
-	3 /* 1: MODEL_V1 without rescaling; 2: with variant and rescaling; 3: with depth too, where it is not the variant's own */
+/* 1: MODEL_V1 without rescaling; 2: with variant and rescaling; 3: with depth too, where it is not the variant's own. */
+#define FORMAT 3
 #define CLASS_NAME_MAX 255
 /* The arrays and objects of a config.json lie 10 deep; the parser gives up at 2048. */
 
@@ -23,7 +23,7 @@ static const char *const variant_names[] = {[MODEL_V1] = "v1", [MODEL_V1_5] = "v
 
 static bool own_depth(const model_options *o)
 {
-	return model_depth(o) == model_depth(&(model_options){.variant = o->variant});
+	return model_depth(o) == model_variant_depth(o->variant);
 }
 
 /* Of format 2 and 3. */

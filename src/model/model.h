@@ -104,6 +104,8 @@ bm_status model_load_weights(model *m, const char *path, bool *head_taken, bm_er
  * does not say (image_size and classes, when it holds weights only). */
 bm_status model_peek(const char *path, model_options *options, bm_error *err);
 
+int model_variant_depth(
+	model_variant variant); /* of the network that it is named after: 50, or 18 of the compact one */
 /* options->depth, or that of the variant. */
 int model_depth(const model_options *options);
 /* Blocks of each of the four stages; false: there is no such network. */

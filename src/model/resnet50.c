@@ -179,9 +179,14 @@ static void add_head(model_builder *b, int x, model_head head, int classes)
 	}
 }
 
+int model_variant_depth(model_variant variant)
+{
+	return variant == MODEL_COMPACT ? 18 : 50;
+}
+
 int model_depth(const model_options *options)
 {
-	return options->depth ? options->depth : options->variant == MODEL_COMPACT ? 18 : 50;
+	return options->depth ? options->depth : model_variant_depth(options->variant);
 }
 
 bool model_depth_blocks(model_variant variant, int depth, int blocks[4])

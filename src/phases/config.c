@@ -83,7 +83,7 @@ bool run_config_set_depth(run_config *config, int depth)
 	int blocks[4];
 	const bool known = model_depth_blocks(MODEL_V1, depth, blocks);
 	if (known)
-		config->depth = depth == model_depth(&(model_options){.variant = MODEL_V1}) ? 0 : depth;
+		config->depth = depth == model_variant_depth(MODEL_V1) ? 0 : depth;
 	return known;
 }
 

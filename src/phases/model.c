@@ -162,7 +162,7 @@ bm_status phase_model(phase_context *c, bm_error *err)
 	if (o->width != 1)
 		phase_say(c, "✓ Width: %g of %s filters", o->width,
 			  c->config.variant == MODEL_COMPACT ? "the compact network's" : "ResNet-50's");
-	if (model_depth(o) != model_depth(&(model_options){.variant = o->variant}))
+	if (model_depth(o) != model_variant_depth(o->variant))
 		phase_say(c, "✓ Depth: %d layers with weights, of ResNet-50's 50", model_depth(o));
 	phase_say(c, "✓ Layers: %d in the base, %d in all", c->network.base_layers, c->network.graph.count);
 	phase_put(c, NULL, "input_shape", json_pack("[i,i,i]", o->image_size, o->image_size, o->channels));
