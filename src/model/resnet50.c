@@ -208,6 +208,16 @@ bool model_depth_blocks(model_variant variant, int depth, int blocks[4])
 	return false;
 }
 
+static bm_status find_blocks(const model_options *o, int blocks[4], bm_error *err)
+{
+	if (model_depth_blocks(o->variant, model_depth(o), blocks))
+		return BM_OK;
+	return base_fail(err, BM_ERR_USAGE,
+			 "there is no network of %d layers here: a ResNet has 14, 26 or 50, "
+			 "the compact network 18",
+			 o->depth);
+}
+
 bm_status model_check_options(const model_options *o, bm_error *err)
 {
 	int blocks[4];
@@ -226,11 +236,8 @@ bm_status model_check_options(const model_options *o, bm_error *err)
 		return base_fail(err, BM_ERR_USAGE, "%d classes: a model has 2 to %d", o->classes, MODEL_CLASSES_MAX);
 	if (o->variant != MODEL_V1 && o->variant != MODEL_V1_5 && o->variant != MODEL_COMPACT)
 		return base_fail(err, BM_ERR_USAGE, "there is no variant number %d of the network", (int)o->variant);
-	if (!model_depth_blocks(o->variant, model_depth(o), blocks))
-		return base_fail(err, BM_ERR_USAGE,
-				 "there is no network of %d layers here: a ResNet has 14, 26 or 50, "
-				 "the compact network 18",
-				 o->depth);
+	if (find_blocks(o, blocks, err) != BM_OK)
+		return BM_ERR_USAGE;
 	for (int c = 0; o->input.rescaled && c < 3; c++) {
 		if (!isfinite(o->input.scale[c]) || !isfinite(o->input.offset[c]))
 			return base_fail(err, BM_ERR_USAGE, "the rescaling of the pixels is not finite");
@@ -247,8 +254,8 @@ bm_status model_build_graph(const model_options *options, nn_graph *graph, int *
 		.graph = graph, .width = options->width, .variant = options->variant, .status = BM_OK, .err = err};
 	int last;
 
-	if (!model_depth_blocks(options->variant, model_depth(options), b.blocks))
-		return base_fail(err, BM_ERR_USAGE, "there is no network of %d layers", model_depth(options));
+	if (find_blocks(options, b.blocks, err) != BM_OK)
+		return BM_ERR_USAGE;
 	last = add_base(&b, &options->input);
 	*base_layers = graph->count;
 	add_head(&b, last, options->head, options->classes);
