@@ -303,7 +303,10 @@ static bm_status make_tensor(nn_network *network, nn_op *op, bm_error *err)
 	if (kept)
 		whole = true;
 	tensor->batch = whole ? network->options.batch : network->chunk;
-	tensor->layout = layer->flat ? NN_FLAT : planar(network, op) ? NN_PLANAR : NN_BLOCKED;
+	tensor->layout = layer->flat		  ? NN_FLAT
+			 : network->channels_last ? NN_LAST
+			 : planar(network, op)	  ? NN_PLANAR
+						  : NN_BLOCKED;
 	size_t channels = tensor->layout == NN_BLOCKED ? nn_padded(network, layer->channels) : (size_t)layer->channels;
 	tensor->image_floats = channels * (size_t)layer->height * (size_t)layer->width;
 	op->output = index;
@@ -370,6 +373,7 @@ static bm_status plan(compiler *c, bm_error *err)
 	if (network->tensors == NULL)
 		return BM_ERR_MEMORY;
 	network->chunk = choose_chunk(network);
+	network->channels_last = nn_channels_last(network);
 	for (int i = 0; i < network->op_count && status == BM_OK; i++) {
 		nn_op *op = &network->ops[i];
 		op->batch = op->chunked ? network->chunk : network->options.batch;

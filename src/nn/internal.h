@@ -27,6 +27,7 @@ typedef struct nn_buffer {
 typedef enum nn_layout {
 	NN_BLOCKED, /* nChw16c (nChw8c without AVX-512): [batch][channels / lanes][height][width][lanes], padded with zeros */
 	NN_PLANAR, /* nchw: what a first convolution of few channels wants */
+	NN_LAST,   /* nhwc, [batch][height][width][channels]: what AMX wants; see nn_channels_last */
 	NN_FLAT,   /* [batch][channels] */
 } nn_layout;
 
@@ -96,6 +97,7 @@ struct nn_network {
 	nn_graph graph; /* with the shapes of options.height x width */
 	nn_options options;
 	int threads, lanes, chunk;
+	bool channels_last; /* images are NN_LAST throughout */
 	dnnl_engine_t engine;
 	dnnl_stream_t stream;
 
@@ -159,6 +161,8 @@ static inline nn_layer *nn_op_layer(nn_network *network, int layer)
 }
 
 /* ---- op_linear.c ---- */
+/* Is the whole network to be NN_LAST: in bfloat16 on a processor whose matrix unit (AMX) oneDNN uses in that layout alone? */
+bool nn_channels_last(const nn_network *network);
 bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in); /* as bfloat16 */
 
 /* ---- arena.c ---- */
@@ -198,6 +202,7 @@ static inline float *nn_gradient(nn_network *network, int tensor)
 }
 
 /* ---- onednn.c ---- */
+bool nn_has_amx(void); /* the processor multiplies matrices of bfloat16 in tiles, and oneDNN may use them */
 bm_status nn_dnnl_fail(bm_error *err, dnnl_status_t status, const char *layer, const char *what);
 bm_status nn_engine_create(nn_network *network, bm_error *err);
 void nn_tensor_desc(const nn_network *network, const nn_tensor *tensor, int batch, dnnl_memory_desc_t *desc);

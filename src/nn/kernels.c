@@ -48,10 +48,12 @@ nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch
 		view.block_stride = lanes;
 		view.inner_stride = (size_t)tensor->channels;
 	} else {
+		const bool last = tensor->layout == NN_LAST;
+		view.last = last ? tensor->channels - (view.blocks - 1) * network->lanes : network->lanes;
 		view.inner = area;
 		view.image_stride = tensor->image_floats;
-		view.block_stride = area * lanes;
-		view.inner_stride = lanes;
+		view.block_stride = last ? lanes : area * lanes;
+		view.inner_stride = last ? (size_t)tensor->channels : lanes;
 	}
 	return view;
 }
@@ -96,8 +98,8 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 			   float *variance)
 {
 #pragma omp parallel for collapse(2) schedule(static)
-	for (int b = 0; b < view->blocks; b++) {
-		for (int n = 0; n < view->images; n++) {
+	for (int n = 0; n < view->images; n++) {
+		for (int b = 0; b < view->blocks; b++) {
 			int step, lanes;
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
 			const float *first =
@@ -155,8 +157,8 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 {
 	int mode = !g->relu ? 0 : g->out ? 2 : 1;
 #pragma omp parallel for collapse(2) schedule(static)
-	for (int b = 0; b < view->blocks; b++) {
-		for (int n = 0; n < view->images; n++) {
+	for (int n = 0; n < view->images; n++) {
+		for (int b = 0; b < view->blocks; b++) {
 			int step, lanes;
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
 			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;

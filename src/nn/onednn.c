@@ -57,6 +57,11 @@ bool nn_has_bf16(void)
 	return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
+bool nn_has_amx(void)
+{
+	return dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx;
+}
+
 void nn_describe(char *buffer, size_t size)
 {
 	const dnnl_version_t *version = dnnl_version();
@@ -86,6 +91,7 @@ void nn_tensor_desc(const nn_network *network, const nn_tensor *tensor, int batc
 	}
 	dnnl_dims_t dims = {batch, tensor->channels, tensor->height, tensor->width};
 	dnnl_format_tag_t tag = tensor->layout == NN_PLANAR ? dnnl_nchw
+				: tensor->layout == NN_LAST ? dnnl_nhwc
 				: network->lanes == 16	    ? dnnl_nChw16c
 							    : dnnl_nChw8c;
 	dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, tag);

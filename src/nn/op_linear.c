@@ -9,6 +9,8 @@ typedef struct linear_state {
 	bool dense, bias, relu, softmax;
 	bool half;	   /* multiplies in bfloat16: a copy of what goes in, f32 comes out */
 	bool halves_input; /* makes that copy itself */
+	bool product;	   /* the weight gradient is one product of matrices, [in][pixels] x [pixels][out] ... */
+	int windows; /* ... of what each output pixel's window covers, gathered in this buffer; -1: of the input itself */
 	bool zero_bias_gradient; /* a batch norm on batch statistics follows: it takes any bias out again, so the gradient is 0 */
 	int forward, backward_data, backward_weights; /* primitives, -1 when not needed */
 	int reorder_kernel,
@@ -87,12 +89,31 @@ static bm_status add_convolution(nn_network *network, const nn_op *op, dnnl_conv
 	return nn_primitive_add(network, name, desc, post_ops, forward, index, err);
 }
 
-/* Whole blocks of channels only: for others oneDNN has slow code. */
+/* Whole groups of channels only, the images apart: for others oneDNN has slow code. */
+bool nn_channels_last(const nn_network *network)
+{
+	if (!network->options.bf16 || !nn_has_amx())
+		return false;
+	for (int i = 0; i < network->graph.count; i++) {
+		const nn_layer *layer = &network->graph.layers[i];
+		const bool image =
+			layer->type == NN_INPUT || layer->type == NN_RESCALE || layer->type == NN_ZERO_PADDING;
+		if (!layer->flat && !image && layer->channels % network->lanes != 0)
+			return false;
+		if (layer->type == NN_GLOBAL_AVERAGE_POOL && layer->channels % network->lanes != 0)
+			return false;
+	}
+	return true;
+}
+
+/* As above. */
 bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in)
 {
 	const nn_layer *layer = &network->graph.layers[op->main];
-	return network->options.bf16 && layer->type == NN_CONV && in->layout == NN_BLOCKED &&
-	       in->channels % network->lanes == 0 && layer->units % network->lanes == 0;
+	if (!network->options.bf16 || layer->type != NN_CONV)
+		return false;
+	return in->layout == NN_LAST ||
+	       (in->layout == NN_BLOCKED && in->channels % network->lanes == 0 && layer->units % network->lanes == 0);
 }
 
 static bm_status plan_forward(nn_network *network, nn_op *op, linear_state *s, bm_error *err)
@@ -160,7 +181,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->relu = s->dense && layer->activation == NN_ACTIVATION_RELU;
 	s->softmax = s->dense && layer->activation == NN_SOFTMAX;
 	s->forward = s->backward_data = s->backward_weights = s->reorder_kernel = s->reorder_gradient = -1;
-	s->kernel_buffer = s->gradient_buffer = s->target = s->input_half = s->gradient_half = -1;
+	s->windows = s->kernel_buffer = s->gradient_buffer = s->target = s->input_half = s->gradient_half = -1;
 	s->half = nn_linear_takes_half(network, op, &network->tensors[op->input]);
 	s->kernel = s->kernel_half = s->bias_at = s->kernel_gradient = s->bias_gradient = NN_NONE;
 	if (!s->dense)
@@ -200,6 +221,48 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	return status;
 }
 
+/* Up to this height and width of the output a product pays for kernels over 1x1 too. */
+enum { PRODUCT_SIDE = 16 };
+
+/* oneDNN's weight gradient in NN_LAST takes up to ten times as long as this product, on small images most. */
+static bool is_product(const nn_network *network, const nn_tensor *in, const nn_layer *layer, const linear_state *s)
+{
+	return s->half && in->layout == NN_LAST && in->channels % network->lanes == 0 &&
+	       (!s->bias || s->zero_bias_gradient) &&
+	       (layer->kernel == 1 || (layer->height <= PRODUCT_SIDE && layer->width <= PRODUCT_SIDE));
+}
+
+/* Is the input itself the matrix of what the windows cover? */
+static bool windows_are_pixels(const nn_layer *layer, const linear_state *s)
+{
+	return layer->kernel == 1 && layer->stride == 1 && s->before[0] == 0 && s->after[0] == 0 && s->before[1] == 0 &&
+	       s->after[1] == 0;
+}
+
+static bm_status plan_product(nn_network *network, const nn_op *op, linear_state *s, bm_error *err)
+{
+	const nn_layer *layer = &network->graph.layers[op->main];
+	const nn_tensor *in = &network->tensors[op->input];
+	const dnnl_dim_t pixels = (dnnl_dim_t)op->batch * layer->height * layer->width;
+	const dnnl_dim_t covered = (dnnl_dim_t)layer->kernel * layer->kernel * in->channels;
+	if (!windows_are_pixels(layer, s)) {
+		const int time = nn_backward_time(network, op);
+		bm_status result = nn_buffer_add(network, (size_t)(pixels * covered) * sizeof(uint16_t), time, time,
+						 &s->windows, err);
+		if (result != BM_OK)
+			return result;
+	}
+	dnnl_memory_desc_t x, dy, gradient;
+	dnnl_matmul_desc_t desc;
+	dnnl_memory_desc_init_by_tag(&x, 2, (dnnl_dims_t){covered, pixels}, dnnl_bf16, dnnl_ba);
+	dnnl_memory_desc_init_by_tag(&dy, 2, (dnnl_dims_t){pixels, layer->units}, dnnl_bf16, dnnl_ab);
+	dnnl_memory_desc_init_by_tag(&gradient, 2, (dnnl_dims_t){covered, layer->units}, dnnl_f32, dnnl_ab);
+	dnnl_status_t status = dnnl_matmul_desc_init(&desc, &x, &dy, NULL, &gradient);
+	if (status != dnnl_success)
+		return nn_dnnl_fail(err, status, layer->name, "a weight gradient");
+	return nn_primitive_add(network, layer->name, &desc, NULL, -1, &s->backward_weights, err);
+}
+
 static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_state *s, bm_error *err)
 {
 	const char *name = network->graph.layers[op->main].name;
@@ -211,7 +274,10 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 	const dnnl_memory_desc_t *diff_bias = s->bias && !s->zero_bias_gradient ? &bias : NULL;
 	dnnl_status_t status;
 	bm_status result;
-	if (s->dense) {
+	s->product = is_product(network, &network->tensors[op->input], &network->graph.layers[op->main], s);
+	if (s->product) {
+		result = plan_product(network, op, s, err);
+	} else if (s->dense) {
 		dnnl_inner_product_desc_t desc;
 		status = dnnl_inner_product_backward_weights_desc_init(&desc, &src, &kernel, diff_bias, &dst);
 		if (status != dnnl_success)
@@ -228,7 +294,9 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 	}
 	if (result != BM_OK)
 		return result;
-	const dnnl_memory_desc_t *made = nn_primitive_desc(network, s->backward_weights, dnnl_query_diff_weights_md, 0);
+	const dnnl_memory_desc_t *made =
+		s->product ? &s->keras_desc
+			   : nn_primitive_desc(network, s->backward_weights, dnnl_query_diff_weights_md, 0);
 	if (dnnl_memory_desc_equal(made, &s->kernel_desc))
 		return BM_OK;
 	int time = nn_backward_time(network, op);
@@ -236,6 +304,13 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 	if (result == BM_OK)
 		result = nn_buffer_add(network, dnnl_memory_desc_get_size(made), time, time, &s->gradient_buffer, err);
 	return result;
+}
+
+/* The pixels of all images [batch][height][width] as those of one image, one high: oneDNN has fuller tiles of them. */
+static void in_a_row(dnnl_memory_desc_t *desc)
+{
+	const dnnl_dims_t dims = {1, desc->dims[1], 1, desc->dims[0] * desc->dims[2] * desc->dims[3]};
+	dnnl_memory_desc_init_by_tag(desc, 4, dims, desc->data_type, dnnl_nhwc);
 }
 
 static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state *s, bm_error *err)
@@ -246,6 +321,11 @@ static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state
 	src.data_type = dnnl_f32;
 	if (s->half)
 		dst.data_type = dnnl_bf16;
+	if (s->half && network->tensors[op->input].layout == NN_LAST &&
+	    windows_are_pixels(nn_op_layer(network, op->main), s)) {
+		in_a_row(&src);
+		in_a_row(&dst);
+	}
 	dnnl_status_t status;
 	bm_status result;
 	if (s->dense) {
@@ -351,6 +431,33 @@ static bm_status linear_forward(nn_network *network, nn_op *op, bm_error *err)
 	return status;
 }
 
+/* What the window of each output pixel covers, [batch][height][width][kernel y][kernel x][channels]; zeros beyond the border. */
+static void gather_windows(const nn_op *op, const linear_state *s, const nn_layer *layer, const nn_tensor *in,
+			   const uint16_t *x, uint16_t *to)
+{
+	const int kernel = layer->kernel, stride = layer->stride;
+	const size_t pixel = (size_t)in->channels, bytes = pixel * sizeof *to;
+	const size_t window = (size_t)kernel * (size_t)kernel * pixel;
+	const long rows = (long)op->batch * layer->height;
+#pragma omp parallel for schedule(static)
+	for (long r = 0; r < rows; r++) {
+		const uint16_t *image = x + (size_t)(r / layer->height) * in->image_floats;
+		const int top = (int)(r % layer->height) * stride - (int)s->before[0];
+		uint16_t *at = to + (size_t)r * (size_t)layer->width * window;
+		for (int column = 0; column < layer->width; column++) {
+			const int left = column * stride - (int)s->before[1];
+			for (int i = 0; i < kernel * kernel; i++, at += pixel) {
+				const int y = top + i / kernel, side = left + i % kernel;
+				if (y < 0 || y >= in->height || side < 0 || side >= in->width)
+					memset(at, 0, bytes);
+				else
+					memcpy(at, image + ((size_t)y * (size_t)in->width + (size_t)side) * pixel,
+					       bytes);
+			}
+		}
+	}
+}
+
 static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 {
 	const linear_state *s = op->state;
@@ -370,10 +477,15 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 	if (s->backward_weights >= 0) {
 		float *raw = s->gradient_buffer >= 0 ? nn_buffer_data(network, s->gradient_buffer)
 						     : nn_store_data(network, s->kernel_gradient);
+		if (s->windows >= 0) {
+			uint16_t *windows = nn_buffer_half(network, s->windows);
+			gather_windows(op, s, nn_op_layer(network, op->main), &network->tensors[op->input], x, windows);
+			x = windows;
+		}
 		nn_arg args[] = {
 			{DNNL_ARG_SRC, x},
-			{DNNL_ARG_DIFF_DST, dy},
-			{DNNL_ARG_DIFF_WEIGHTS, raw},
+			{s->product ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_DST, dy},
+			{s->product ? DNNL_ARG_DST : DNNL_ARG_DIFF_WEIGHTS, raw},
 			{DNNL_ARG_DIFF_BIAS, s->zero_bias_gradient ? NULL : nn_store_data(network, s->bias_gradient)},
 		};
 		status = nn_primitive_run(network, s->backward_weights, 4, args, err);

@@ -55,6 +55,10 @@ static size_t channel_place(const nn_network *network, const nn_tensor *tensor, 
 		*pixel = 1;
 		return (size_t)c * area;
 	}
+	if (tensor->layout == NN_LAST) {
+		*pixel = (size_t)tensor->channels;
+		return (size_t)c;
+	}
 	*pixel = lanes;
 	return (size_t)c / lanes * lanes * area + (size_t)c % lanes;
 }
@@ -145,14 +149,16 @@ static void copy_inside(nn_network *network, const nn_op *op, const float *from,
 {
 	const nn_tensor *small = &network->tensors[op->input], *large = &network->tensors[op->output];
 	int pad = nn_op_layer(network, op->main)->padding;
-	size_t lanes = (size_t)network->lanes, planes = nn_padded(network, small->channels) / lanes * (size_t)op->batch;
-	size_t row = (size_t)small->width * lanes, wide = (size_t)large->width * lanes;
+	const bool last = small->layout == NN_LAST;
+	size_t pixel = (size_t)(last ? small->channels : network->lanes); /* floats that stand together */
+	size_t planes = last ? (size_t)op->batch : nn_padded(network, small->channels) / pixel * (size_t)op->batch;
+	size_t row = (size_t)small->width * pixel, wide = (size_t)large->width * pixel;
 #pragma omp parallel for schedule(static)
 	for (size_t p = 0; p < planes; p++) {
 		size_t at_small = p * (size_t)small->height * row, at_large = p * (size_t)large->height * wide;
 		if (!strip)
 			memset(to + at_large, 0, (size_t)large->height * wide * sizeof *to);
-		at_large += (size_t)pad * wide + (size_t)pad * lanes;
+		at_large += (size_t)pad * wide + (size_t)pad * pixel;
 		for (int y = 0; y < small->height; y++, at_small += row, at_large += wide) {
 			if (strip)
 				memcpy(to + at_small, from + at_large, row * sizeof *to);
