@@ -16,8 +16,8 @@
 #include "nn/network.h"
 
 #define NN_NONE SIZE_MAX /* of offsets into the store */
-#define NN_LANES_MAX 16
-#define NN_CHUNK 16 /* images that the frozen part computes at a time, at most; unless options.chunk says */
+#define NN_LANES_MAX 64	 /* channels that a row kernel takes at a time, at most */
+#define NN_CHUNK 16	 /* images that the frozen part computes at a time, at most; unless options.chunk says */
 
 typedef struct nn_buffer {
 	size_t bytes, offset; /* in the arena */

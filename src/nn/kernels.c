@@ -24,10 +24,16 @@ typedef struct row_kernels {
 } row_kernels;
 
 #define LANES 16
+#define GROUPS 4
+#include "nn/kernels_lanes.h"
+#define LANES 16
+#define GROUPS 1
 #include "nn/kernels_lanes.h"
 #define LANES 8
+#define GROUPS 1
 #include "nn/kernels_lanes.h"
 #define LANES 1
+#define GROUPS 1
 #include "nn/kernels_lanes.h"
 
 size_t nn_padded(const nn_network *network, int channels)
@@ -47,13 +53,19 @@ nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch
 		view.inner = (size_t)batch;
 		view.block_stride = lanes;
 		view.inner_stride = (size_t)tensor->channels;
-	} else {
-		const bool last = tensor->layout == NN_LAST;
-		view.last = last ? tensor->channels - (view.blocks - 1) * network->lanes : network->lanes;
-		view.inner = area;
-		view.image_stride = tensor->image_floats;
-		view.block_stride = last ? lanes : area * lanes;
-		view.inner_stride = last ? (size_t)tensor->channels : lanes;
+		return view;
+	}
+	view.inner = area;
+	view.image_stride = tensor->image_floats;
+	view.block_stride = area * lanes;
+	view.inner_stride = lanes;
+	if (tensor->layout == NN_LAST) {
+		const size_t channels = (size_t)tensor->channels;
+		if (channels % NN_LANES_MAX == 0) /* four at a time: nearer to the order of the memory */
+			view.lanes = view.last = NN_LANES_MAX;
+		view.blocks = tensor->channels / view.lanes;
+		view.block_stride = (size_t)view.lanes;
+		view.inner_stride = channels;
 	}
 	return view;
 }
@@ -62,16 +74,20 @@ nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch
 static const row_kernels *kernels_of(const nn_view *view, int block, int *step, int *lanes)
 {
 	*lanes = block == view->blocks - 1 ? view->last : view->lanes;
+	if (*lanes == 64) {
+		*step = 64;
+		return &kernels16x4;
+	}
 	if (*lanes == 16) {
 		*step = 16;
-		return &kernels16;
+		return &kernels16x1;
 	}
 	if (*lanes == 8) {
 		*step = 8;
-		return &kernels8;
+		return &kernels8x1;
 	}
 	*step = 1;
-	return &kernels1;
+	return &kernels1x1;
 }
 
 size_t nn_partial_doubles(const nn_view *view)

@@ -1,18 +1,20 @@
-/* Row kernels for groups of LANES channels; included by kernels.c once per width. No include guard on purpose. */
+/* Row kernels for GROUPS groups of LANES channels that stand together; included by kernels.c once per width. No include guard on purpose. */
 
 #define PASTE2(a, b) a##b
 #define PASTE(a, b) PASTE2(a, b)
-#define NAME(base) PASTE(base, LANES)
-#define VEC PASTE(vec, LANES)
+#define NAME(base) PASTE(PASTE(base, LANES), PASTE(x, GROUPS))
+#define EACH(g) for (int g = 0; g < GROUPS; g++)
+#define AT(g) ((g)*LANES)
+#define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 
 /* A comparison gives -1 or 0 a lane: an and with it selects. A NaN passes the ReLU, so that a loss shows it. */
-#define BITS PASTE(bits, LANES)
+#define BITS NAME(bits)
 #define WHERE(mask, v) ((VEC)((BITS)(v) & (mask)))
 #define POSITIVE(v) WHERE(~((v) < zero), v)
-#define RAW PASTE(raw, LANES)
-#define HALF PASTE(half, LANES)
+#define RAW NAME(raw)
+#define HALF NAME(half)
 /* As nn_to_bf16 rounds. A macro: passed to a function, vectors wider than the plainest processor's change the calling convention. */
 #define STORE_HALF(p, v)                                                                               \
 	do {                                                                                           \
@@ -30,28 +32,38 @@ typedef uint16_t HALF __attribute__((vector_size(2 * LANES), aligned(2), may_ali
 BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t stride, const float *shift,
 					     double *sum, double *square)
 {
-	VEC origin = LOAD(shift);
+	VEC origin[GROUPS];
+	EACH(g) origin[g] = LOAD(shift + AT(g));
 	for (size_t begin = 0; begin < inner; begin += RUN) {
 		size_t end = begin + RUN < inner ? begin + RUN : inner;
-		VEC s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
+		VEC s0[GROUPS] = {0}, s1[GROUPS] = {0}, q0[GROUPS] = {0}, q1[GROUPS] = {0};
 		size_t i = begin;
 		for (; i + 1 < end; i += 2) {
-			VEC d0 = LOAD(x + i * stride) - origin, d1 = LOAD(x + (i + 1) * stride) - origin;
-			s0 += d0;
-			q0 += d0 * d0;
-			s1 += d1;
-			q1 += d1 * d1;
+			const float *at = x + i * stride;
+			EACH(g)
+			{
+				VEC d0 = LOAD(at + AT(g)) - origin[g], d1 = LOAD(at + stride + AT(g)) - origin[g];
+				s0[g] += d0;
+				q0[g] += d0 * d0;
+				s1[g] += d1;
+				q1[g] += d1 * d1;
+			}
 		}
-		if (i < end) {
-			VEC d0 = LOAD(x + i * stride) - origin;
-			s0 += d0;
-			q0 += d0 * d0;
-		}
-		s0 += s1;
-		q0 += q1;
-		for (int l = 0; l < LANES; l++) {
-			sum[l] += (double)s0[l];
-			square[l] += (double)q0[l];
+		if (i < end)
+			EACH(g)
+			{
+				VEC d0 = LOAD(x + i * stride + AT(g)) - origin[g];
+				s0[g] += d0;
+				q0[g] += d0 * d0;
+			}
+		EACH(g)
+		{
+			s0[g] += s1[g];
+			q0[g] += q1[g];
+			for (int l = 0; l < LANES; l++) {
+				sum[AT(g) + l] += (double)s0[g][l];
+				square[AT(g) + l] += (double)q0[g][l];
+			}
 		}
 	}
 }
@@ -59,20 +71,22 @@ BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_
 BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
 					 const float *mean, const float *scale, const float *shift, int relu)
 {
-	VEC m = LOAD(mean), a = LOAD(scale), b = LOAD(shift), zero = {0};
-	if (residual != NULL) {
-		for (size_t i = 0; i < inner; i++) {
-			VEC v = (LOAD(x + i * stride) - m) * a + b + LOAD(residual + i * stride);
-			STORE(y + i * stride, relu ? POSITIVE(v) : v);
+	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
+	EACH(g)
+	{
+		m[g] = LOAD(mean + AT(g));
+		a[g] = LOAD(scale + AT(g));
+		b[g] = LOAD(shift + AT(g));
+	}
+	for (size_t i = 0; i < inner; i++) {
+		const size_t at = i * stride;
+		EACH(g)
+		{
+			VEC v = (LOAD(x + at + AT(g)) - m[g]) * a[g] + b[g];
+			if (residual != NULL)
+				v += LOAD(residual + at + AT(g));
+			STORE(y + at + AT(g), relu ? POSITIVE(v) : v);
 		}
-	} else if (relu) {
-		for (size_t i = 0; i < inner; i++) {
-			VEC v = (LOAD(x + i * stride) - m) * a + b;
-			STORE(y + i * stride, POSITIVE(v));
-		}
-	} else {
-		for (size_t i = 0; i < inner; i++)
-			STORE(y + i * stride, (LOAD(x + i * stride) - m) * a + b);
 	}
 }
 
@@ -81,16 +95,26 @@ BASE_CLONES static void NAME(row_affine_half)(const float *x, const float *resid
 					      size_t inner, size_t stride, const float *mean, const float *scale,
 					      const float *shift, int relu)
 {
-	VEC m = LOAD(mean), a = LOAD(scale), b = LOAD(shift), zero = {0};
+	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
+	EACH(g)
+	{
+		m[g] = LOAD(mean + AT(g));
+		a[g] = LOAD(scale + AT(g));
+		b[g] = LOAD(shift + AT(g));
+	}
 	for (size_t i = 0; i < inner; i++) {
-		VEC v = (LOAD(x + i * stride) - m) * a + b;
-		if (residual != NULL)
-			v += LOAD(residual + i * stride);
-		if (relu)
-			v = POSITIVE(v);
-		if (y != NULL)
-			STORE(y + i * stride, v);
-		STORE_HALF(half + i * stride, v);
+		const size_t at = i * stride;
+		EACH(g)
+		{
+			VEC v = (LOAD(x + at + AT(g)) - m[g]) * a[g] + b[g];
+			if (residual != NULL)
+				v += LOAD(residual + at + AT(g));
+			if (relu)
+				v = POSITIVE(v);
+			if (y != NULL)
+				STORE(y + at + AT(g), v);
+			STORE_HALF(half + at + AT(g), v);
+		}
 	}
 }
 
@@ -99,26 +123,37 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 					 size_t inner, size_t stride, int mode, const float *scale, const float *shift,
 					 const float *mean, double *sum, double *product)
 {
-	VEC a = LOAD(scale), b = LOAD(shift), m = LOAD(mean), zero = {0};
+	VEC a[GROUPS], b[GROUPS], m[GROUPS], zero = {0};
+	EACH(g)
+	{
+		a[g] = LOAD(scale + AT(g));
+		b[g] = LOAD(shift + AT(g));
+		m[g] = LOAD(mean + AT(g));
+	}
 	for (size_t begin = 0; begin < inner; begin += RUN) {
 		size_t end = begin + RUN < inner ? begin + RUN : inner;
-		VEC s = {0}, p = {0};
+		VEC s[GROUPS] = {0}, p[GROUPS] = {0};
 		for (size_t i = begin; i < end; i++) {
-			VEC v = LOAD(x + i * stride) - m, g = LOAD(g1 + i * stride);
-			if (g2 != NULL)
-				g += LOAD(g2 + i * stride);
-			if (mode == 1)
-				g = WHERE(v * a + b > zero, g);
-			else if (mode == 2)
-				g = WHERE(LOAD(out + i * stride) > zero, g);
-			if (mode != 0 || g2 != NULL || dz != g1)
-				STORE(dz + i * stride, g);
-			s += g;
-			p += g * v;
+			const size_t at = i * stride;
+			EACH(g)
+			{
+				VEC v = LOAD(x + at + AT(g)) - m[g], d = LOAD(g1 + at + AT(g));
+				if (g2 != NULL)
+					d += LOAD(g2 + at + AT(g));
+				if (mode == 1)
+					d = WHERE(v * a[g] + b[g] > zero, d);
+				else if (mode == 2)
+					d = WHERE(LOAD(out + at + AT(g)) > zero, d);
+				if (mode != 0 || g2 != NULL || dz != g1)
+					STORE(dz + at + AT(g), d);
+				s[g] += d;
+				p[g] += d * v;
+			}
 		}
+		EACH(g)
 		for (int l = 0; l < LANES; l++) {
-			sum[l] += (double)s[l];
-			product[l] += (double)p[l];
+			sum[AT(g) + l] += (double)s[g][l];
+			product[AT(g) + l] += (double)p[g][l];
 		}
 	}
 }
@@ -126,24 +161,46 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 BASE_CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
 					const float *mean, const float *a, const float *b, const float *c)
 {
-	VEC m = LOAD(mean), va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
-	for (size_t i = 0; i < inner; i++)
-		STORE(dx + i * stride, LOAD(dz + i * stride) * va + ((LOAD(x + i * stride) - m) * vb + vc));
+	VEC m[GROUPS], va[GROUPS], vb[GROUPS], vc[GROUPS];
+	EACH(g)
+	{
+		m[g] = LOAD(mean + AT(g));
+		va[g] = LOAD(a + AT(g));
+		vb[g] = LOAD(b + AT(g));
+		vc[g] = LOAD(c + AT(g));
+	}
+	for (size_t i = 0; i < inner; i++) {
+		const size_t at = i * stride;
+		EACH(g)
+		STORE(dx + at + AT(g), LOAD(dz + at + AT(g)) * va[g] + ((LOAD(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
+	}
 }
 
 BASE_CLONES static void NAME(row_apply_half)(const float *dz, const float *x, uint16_t *dx, size_t inner, size_t stride,
 					     const float *mean, const float *a, const float *b, const float *c)
 {
-	VEC m = LOAD(mean), va = LOAD(a), vb = LOAD(b), vc = LOAD(c);
-	for (size_t i = 0; i < inner; i++)
-		STORE_HALF(dx + i * stride, LOAD(dz + i * stride) * va + ((LOAD(x + i * stride) - m) * vb + vc));
+	VEC m[GROUPS], va[GROUPS], vb[GROUPS], vc[GROUPS];
+	EACH(g)
+	{
+		m[g] = LOAD(mean + AT(g));
+		va[g] = LOAD(a + AT(g));
+		vb[g] = LOAD(b + AT(g));
+		vc[g] = LOAD(c + AT(g));
+	}
+	for (size_t i = 0; i < inner; i++) {
+		const size_t at = i * stride;
+		EACH(g)
+		STORE_HALF(dx + at + AT(g),
+			   LOAD(dz + at + AT(g)) * va[g] + ((LOAD(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
+	}
 }
 
 BASE_CLONES static void NAME(row_scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a)
 {
-	VEC va = LOAD(a);
+	VEC va[GROUPS];
+	EACH(g) va[g] = LOAD(a + AT(g));
 	for (size_t i = 0; i < inner; i++)
-		STORE(dx + i * stride, LOAD(dz + i * stride) * va);
+		EACH(g) STORE(dx + i * stride + AT(g), LOAD(dz + i * stride + AT(g)) * va[g]);
 }
 
 static const row_kernels NAME(kernels) = {NAME(row_statistics), NAME(row_affine), NAME(row_affine_half),
@@ -162,4 +219,7 @@ static const row_kernels NAME(kernels) = {NAME(row_statistics), NAME(row_affine)
 #undef POSITIVE
 #undef LOAD
 #undef STORE
+#undef EACH
+#undef AT
+#undef GROUPS
 #undef LANES
