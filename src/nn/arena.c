@@ -25,6 +25,11 @@ bm_status nn_buffer_add(nn_network *network, size_t bytes, int birth, int death,
 	return BM_OK;
 }
 
+void nn_buffer_resize(nn_network *network, int buffer, size_t bytes)
+{
+	network->buffers[buffer].bytes = aligned(bytes);
+}
+
 void nn_buffer_use(nn_network *network, int buffer, int time)
 {
 	nn_buffer *used = &network->buffers[buffer];

@@ -38,6 +38,7 @@ typedef struct nn_tensor {
 	int batch;	     /* images that it holds: all, or a chunk */
 	size_t image_floats; /* of one image, padding included */
 	bool gradient;	     /* d loss / d this is needed */
+	bool bf16;	     /* its values are kept as bfloat16 */
 	bool overwritten;    /* another operation computed in place */
 	int buffer;
 	int gradient_buffer;  /* -1: none */
@@ -167,9 +168,10 @@ bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_t
 
 /* ---- arena.c ---- */
 bm_status nn_buffer_add(nn_network *network, size_t bytes, int birth, int death, int *index, bm_error *err);
-void nn_buffer_use(nn_network *network, int buffer, int time); /* it lives at `time` too */
-void nn_arena_place(nn_network *network, size_t *order);       /* order: scratch [buffer_count] */
-size_t nn_store_add(nn_network *network, size_t bytes);	       /* offset of a new array in the store */
+void nn_buffer_resize(nn_network *network, int buffer, size_t bytes); /* while planning */
+void nn_buffer_use(nn_network *network, int buffer, int time);	      /* it lives at `time` too */
+void nn_arena_place(nn_network *network, size_t *order);	      /* order: scratch [buffer_count] */
+size_t nn_store_add(nn_network *network, size_t bytes);		      /* offset of a new array in the store */
 bm_status nn_parameter_add(nn_network *network, nn_op *op, int layer, nn_role role, size_t count, size_t *value,
 			   size_t *gradient, bm_error *err);
 /* Large memory in huge pages where the system has them; base_free. */
@@ -225,7 +227,8 @@ bm_status nn_reorder(nn_network *network, const char *layer, const dnnl_memory_d
  * n * image_stride + b * block_stride + i * inner_stride. */
 typedef struct nn_view {
 	int images, blocks, lanes;
-	int last; /* lanes of the last block that exist */
+	int last;  /* lanes of the last block that exist */
+	bool half; /* x, what a batch norm reads, is bfloat16 */
 	size_t inner, image_stride, block_stride, inner_stride;
 } nn_view;
 nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch);
@@ -242,14 +245,14 @@ void nn_to_bf16(const float *from, uint16_t *to, size_t count); /* to the neares
 void nn_global_average(const nn_view *view, int channels, const float *x, float *y);
 void nn_global_average_gradient(const nn_view *view, int channels, const float *dy, float *dx);
 
-/* Per channel [padded]. */
-void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *rest,
+/* Per channel [padded]. x: floats, or bfloat16 with view->half. */
+void nn_channel_statistics(const nn_view *view, const void *x, double *partial, float *mean, float *rest,
 			   float *variance);
 /* half: y as bfloat16 too, or only when y is NULL; NULL: not. */
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
-		       const float *scale, const float *shift, bool relu, float *y, uint16_t *half);
+void nn_channel_affine(const nn_view *view, const void *x, const float *residual, const float *mean, const float *scale,
+		       const float *shift, bool relu, float *y, uint16_t *half);
 typedef struct nn_norm_gradient {
-	const float *x;	      /* the batch norm's input */
+	const void *x;	      /* the batch norm's input */
 	const float *g1, *g2; /* d loss / d output: one or two summands (g2 may be NULL) */
 	const float *out;     /* output; needed when the ReLU is behind an addition, else NULL */
 	bool relu;
@@ -260,7 +263,7 @@ typedef struct nn_norm_gradient {
 void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products);
 /* dx = dz * a + (x - mean) * b + c, per channel; x and dx may be the same as dz. x NULL: dx = dz * a. half: instead of dx, as bfloat16 (with x);
  * NULL: not. */
-void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
+void nn_norm_apply(const nn_view *view, const float *dz, const void *x, const float *mean, const float *a,
 		   const float *b, const float *c, float *dx, uint16_t *half);
 size_t nn_partial_doubles(const nn_view *view); /* that `partial` needs */
 

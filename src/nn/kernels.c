@@ -7,33 +7,44 @@
 #define PIECE 16384 /* floats that a thread takes at a time */
 
 typedef struct row_kernels {
-	void (*statistics)(const float *x, size_t inner, size_t stride, const float *shift, double *sum,
-			   double *square);
-	void (*affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride, const float *mean,
+	void (*statistics)(const void *x, size_t inner, size_t stride, const void *shift, double *sum, double *square);
+	void (*affine)(const void *x, const float *residual, float *y, size_t inner, size_t stride, const float *mean,
 		       const float *scale, const float *shift, int relu);
-	void (*affine_half)(const float *x, const float *residual, float *y, uint16_t *half, size_t inner,
-			    size_t stride, const float *mean, const float *scale, const float *shift, int relu);
-	void (*reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
+	void (*affine_half)(const void *x, const float *residual, float *y, uint16_t *half, size_t inner, size_t stride,
+			    const float *mean, const float *scale, const float *shift, int relu);
+	void (*reduce)(const void *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
 		       size_t stride, int mode, const float *scale, const float *shift, const float *mean, double *sum,
 		       double *product);
-	void (*apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride, const float *mean,
+	void (*apply)(const float *dz, const void *x, float *dx, size_t inner, size_t stride, const float *mean,
 		      const float *a, const float *b, const float *c);
-	void (*apply_half)(const float *dz, const float *x, uint16_t *dx, size_t inner, size_t stride,
-			   const float *mean, const float *a, const float *b, const float *c);
+	void (*apply_half)(const float *dz, const void *x, uint16_t *dx, size_t inner, size_t stride, const float *mean,
+			   const float *a, const float *b, const float *c);
 	void (*scale)(const float *dz, float *dx, size_t inner, size_t stride, const float *a);
 } row_kernels;
 
 #define LANES 16
 #define GROUPS 4
+#define X float
 #include "nn/kernels_lanes.h"
 #define LANES 16
 #define GROUPS 1
+#define X float
+#include "nn/kernels_lanes.h"
+#define LANES 16
+#define GROUPS 4
+#define X uint16_t
+#include "nn/kernels_lanes.h"
+#define LANES 16
+#define GROUPS 1
+#define X uint16_t
 #include "nn/kernels_lanes.h"
 #define LANES 8
 #define GROUPS 1
+#define X float
 #include "nn/kernels_lanes.h"
 #define LANES 1
 #define GROUPS 1
+#define X float
 #include "nn/kernels_lanes.h"
 
 size_t nn_padded(const nn_network *network, int channels)
@@ -76,18 +87,34 @@ static const row_kernels *kernels_of(const nn_view *view, int block, int *step, 
 	*lanes = block == view->blocks - 1 ? view->last : view->lanes;
 	if (*lanes == 64) {
 		*step = 64;
-		return &kernels16x4;
+		return view->half ? &kernels16x4_uint16_t : &kernels16x4_float;
 	}
 	if (*lanes == 16) {
 		*step = 16;
-		return &kernels16x1;
+		return view->half ? &kernels16x1_uint16_t : &kernels16x1_float;
 	}
 	if (*lanes == 8) {
 		*step = 8;
-		return &kernels8x1;
+		return &kernels8x1_float;
 	}
 	*step = 1;
-	return &kernels1x1;
+	return &kernels1x1_float;
+}
+
+/* Value `i` of x, and what it is. */
+static const void *x_at(const nn_view *view, const void *x, size_t i)
+{
+	return (const char *)x + i * (view->half ? sizeof(uint16_t) : sizeof(float));
+}
+
+static float x_value(const nn_view *view, const void *x, size_t i)
+{
+	if (!view->half)
+		return ((const float *)x)[i];
+	const uint32_t bits = (uint32_t)((const uint16_t *)x)[i] << 16;
+	float value;
+	memcpy(&value, &bits, sizeof value);
+	return value;
 }
 
 size_t nn_partial_doubles(const nn_view *view)
@@ -110,7 +137,7 @@ static void combine(const nn_view *view, const double *partial, int block, doubl
 	}
 }
 
-void nn_channel_statistics(const nn_view *view, const float *x, double *partial, float *mean, float *rest,
+void nn_channel_statistics(const nn_view *view, const void *x, double *partial, float *mean, float *rest,
 			   float *variance)
 {
 #pragma omp parallel for collapse(2) schedule(static)
@@ -118,15 +145,14 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 		for (int b = 0; b < view->blocks; b++) {
 			int step, lanes;
 			const row_kernels *k = kernels_of(view, b, &step, &lanes);
-			const float *first =
-				x + (size_t)b * view->block_stride; /* the origin: any value near the mean */
-			const float *row = first + (size_t)n * view->image_stride;
+			const size_t first = (size_t)b * view->block_stride; /* the origin: any value near the mean */
+			const size_t row = first + (size_t)n * view->image_stride;
 			double *sums =
 				partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
 			memset(sums, 0, 2 * NN_LANES_MAX * sizeof *sums);
 			for (int l = 0; l < lanes; l += step)
-				k->statistics(row + l, view->inner, view->inner_stride, first + l, sums + l,
-					      sums + NN_LANES_MAX + l);
+				k->statistics(x_at(view, x, row + (size_t)l), view->inner, view->inner_stride,
+					      x_at(view, x, first + (size_t)l), sums + l, sums + NN_LANES_MAX + l);
 		}
 	}
 	double count = (double)view->inner * view->images;
@@ -137,7 +163,8 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 		for (int l = 0; l < view->lanes; l++) {
 			size_t c = (size_t)b * (size_t)view->lanes + (size_t)l;
 			double offset = sum[l] / count, spread = square[l] / count - offset * offset;
-			double exact = l < lanes ? (double)x[(size_t)b * view->block_stride + (size_t)l] + offset : 0.0;
+			const size_t first = (size_t)b * view->block_stride + (size_t)l;
+			double exact = l < lanes ? (double)x_value(view, x, first) + offset : 0.0;
 			mean[c] = (float)exact;
 			rest[c] = (float)(exact - (double)mean[c]);
 			variance[c] = l < lanes && spread > 0.0 ? (float)spread : 0.0f;
@@ -145,8 +172,8 @@ void nn_channel_statistics(const nn_view *view, const float *x, double *partial,
 	}
 }
 
-void nn_channel_affine(const nn_view *view, const float *x, const float *residual, const float *mean,
-		       const float *scale, const float *shift, bool relu, float *y, uint16_t *half)
+void nn_channel_affine(const nn_view *view, const void *x, const float *residual, const float *mean, const float *scale,
+		       const float *shift, bool relu, float *y, uint16_t *half)
 {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
@@ -157,12 +184,13 @@ void nn_channel_affine(const nn_view *view, const float *x, const float *residua
 			size_t c = (size_t)b * (size_t)view->lanes;
 			for (int l = 0; l < lanes; l += step) {
 				const float *other = residual ? residual + at + l : NULL;
+				const void *from = x_at(view, x, at + (size_t)l);
 				if (half != NULL)
-					k->affine_half(x + at + l, other, y ? y + at + l : NULL, half + at + l,
-						       view->inner, view->inner_stride, mean + c + l, scale + c + l,
-						       shift + c + l, relu);
+					k->affine_half(from, other, y ? y + at + l : NULL, half + at + l, view->inner,
+						       view->inner_stride, mean + c + l, scale + c + l, shift + c + l,
+						       relu);
 				else
-					k->affine(x + at + l, other, y + at + l, view->inner, view->inner_stride,
+					k->affine(from, other, y + at + l, view->inner, view->inner_stride,
 						  mean + c + l, scale + c + l, shift + c + l, relu);
 			}
 		}
@@ -183,10 +211,10 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 				partial + 2 * (size_t)NN_LANES_MAX * ((size_t)b * (size_t)view->images + (size_t)n);
 			memset(part, 0, 2 * NN_LANES_MAX * sizeof *part);
 			for (int l = 0; l < lanes; l += step)
-				k->reduce(g->x + at + l, g->g1 + at + l, g->g2 ? g->g2 + at + l : NULL,
-					  g->out ? g->out + at + l : NULL, g->dz + at + l, view->inner,
-					  view->inner_stride, mode, g->scale + c + l, g->shift + c + l, g->mean + c + l,
-					  part + l, part + NN_LANES_MAX + l);
+				k->reduce(x_at(view, g->x, at + (size_t)l), g->g1 + at + l,
+					  g->g2 ? g->g2 + at + l : NULL, g->out ? g->out + at + l : NULL,
+					  g->dz + at + l, view->inner, view->inner_stride, mode, g->scale + c + l,
+					  g->shift + c + l, g->mean + c + l, part + l, part + NN_LANES_MAX + l);
 		}
 	}
 	for (int b = 0; b < view->blocks; b++) {
@@ -199,7 +227,7 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 	}
 }
 
-void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const float *mean, const float *a,
+void nn_norm_apply(const nn_view *view, const float *dz, const void *x, const float *mean, const float *a,
 		   const float *b, const float *c, float *dx, uint16_t *half)
 {
 #pragma omp parallel for collapse(2) schedule(static)
@@ -211,12 +239,12 @@ void nn_norm_apply(const nn_view *view, const float *dz, const float *x, const f
 			size_t ch = (size_t)block * (size_t)view->lanes;
 			for (int l = 0; l < lanes; l += step) {
 				if (half != NULL)
-					k->apply_half(dz + at + l, x + at + l, half + at + l, view->inner,
-						      view->inner_stride, mean + ch + l, a + ch + l, b + ch + l,
-						      c + ch + l);
+					k->apply_half(dz + at + l, x_at(view, x, at + (size_t)l), half + at + l,
+						      view->inner, view->inner_stride, mean + ch + l, a + ch + l,
+						      b + ch + l, c + ch + l);
 				else if (x != NULL)
-					k->apply(dz + at + l, x + at + l, dx + at + l, view->inner, view->inner_stride,
-						 mean + ch + l, a + ch + l, b + ch + l, c + ch + l);
+					k->apply(dz + at + l, x_at(view, x, at + (size_t)l), dx + at + l, view->inner,
+						 view->inner_stride, mean + ch + l, a + ch + l, b + ch + l, c + ch + l);
 				else
 					k->scale(dz + at + l, dx + at + l, view->inner, view->inner_stride, a + ch + l);
 			}

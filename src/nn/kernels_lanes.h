@@ -1,13 +1,16 @@
-/* Row kernels for GROUPS groups of LANES channels that stand together; included by kernels.c once per width. No include guard on purpose. */
+/* Row kernels for GROUPS groups of LANES channels that stand together, of x as X: float, or uint16_t that holds bfloat16. Included by kernels.c
+ * once per kind. No include guard on purpose. */
 
 #define PASTE2(a, b) a##b
 #define PASTE(a, b) PASTE2(a, b)
-#define NAME(base) PASTE(PASTE(base, LANES), PASTE(x, GROUPS))
+#define NAME(base) PASTE(PASTE(base, LANES), PASTE(PASTE(x, GROUPS), PASTE(_, X)))
 #define EACH(g) for (int g = 0; g < GROUPS; g++)
 #define AT(g) ((g)*LANES)
 #define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
+/* A group of x: of bfloat16 these are the upper bits of an f32. */
+#define LOAD_X(p) (sizeof(X) == sizeof(float) ? LOAD(p) : (VEC)(__builtin_convertvector(*(const HALF *)(p), RAW) << 16))
 
 /* A comparison gives -1 or 0 a lane: an and with it selects. A NaN passes the ReLU, so that a loss shows it. */
 #define BITS NAME(bits)
@@ -29,20 +32,21 @@ typedef uint32_t RAW __attribute__((vector_size(4 * LANES)));
 typedef uint16_t HALF __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 /* Sums of x - shift and of its square over a row; f32 over runs of 256, then double. */
-BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_t stride, const float *shift,
+BASE_CLONES static void NAME(row_statistics)(const void *values, size_t inner, size_t stride, const void *shift,
 					     double *sum, double *square)
 {
+	const X *x = values, *first = shift;
 	VEC origin[GROUPS];
-	EACH(g) origin[g] = LOAD(shift + AT(g));
+	EACH(g) origin[g] = LOAD_X(first + AT(g));
 	for (size_t begin = 0; begin < inner; begin += RUN) {
 		size_t end = begin + RUN < inner ? begin + RUN : inner;
 		VEC s0[GROUPS] = {0}, s1[GROUPS] = {0}, q0[GROUPS] = {0}, q1[GROUPS] = {0};
 		size_t i = begin;
 		for (; i + 1 < end; i += 2) {
-			const float *at = x + i * stride;
+			const X *at = x + i * stride;
 			EACH(g)
 			{
-				VEC d0 = LOAD(at + AT(g)) - origin[g], d1 = LOAD(at + stride + AT(g)) - origin[g];
+				VEC d0 = LOAD_X(at + AT(g)) - origin[g], d1 = LOAD_X(at + stride + AT(g)) - origin[g];
 				s0[g] += d0;
 				q0[g] += d0 * d0;
 				s1[g] += d1;
@@ -52,7 +56,7 @@ BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_
 		if (i < end)
 			EACH(g)
 			{
-				VEC d0 = LOAD(x + i * stride + AT(g)) - origin[g];
+				VEC d0 = LOAD_X(x + i * stride + AT(g)) - origin[g];
 				s0[g] += d0;
 				q0[g] += d0 * d0;
 			}
@@ -68,9 +72,11 @@ BASE_CLONES static void NAME(row_statistics)(const float *x, size_t inner, size_
 	}
 }
 
-BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, float *y, size_t inner, size_t stride,
-					 const float *mean, const float *scale, const float *shift, int relu)
+BASE_CLONES static void NAME(row_affine)(const void *values, const float *residual, float *y, size_t inner,
+					 size_t stride, const float *mean, const float *scale, const float *shift,
+					 int relu)
 {
+	const X *x = values;
 	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
 	EACH(g)
 	{
@@ -82,7 +88,7 @@ BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, 
 		const size_t at = i * stride;
 		EACH(g)
 		{
-			VEC v = (LOAD(x + at + AT(g)) - m[g]) * a[g] + b[g];
+			VEC v = (LOAD_X(x + at + AT(g)) - m[g]) * a[g] + b[g];
 			if (residual != NULL)
 				v += LOAD(residual + at + AT(g));
 			STORE(y + at + AT(g), relu ? POSITIVE(v) : v);
@@ -91,10 +97,11 @@ BASE_CLONES static void NAME(row_affine)(const float *x, const float *residual, 
 }
 
 /* The same as bfloat16; y may be NULL. */
-BASE_CLONES static void NAME(row_affine_half)(const float *x, const float *residual, float *y, uint16_t *half,
+BASE_CLONES static void NAME(row_affine_half)(const void *values, const float *residual, float *y, uint16_t *half,
 					      size_t inner, size_t stride, const float *mean, const float *scale,
 					      const float *shift, int relu)
 {
+	const X *x = values;
 	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
 	EACH(g)
 	{
@@ -106,7 +113,7 @@ BASE_CLONES static void NAME(row_affine_half)(const float *x, const float *resid
 		const size_t at = i * stride;
 		EACH(g)
 		{
-			VEC v = (LOAD(x + at + AT(g)) - m[g]) * a[g] + b[g];
+			VEC v = (LOAD_X(x + at + AT(g)) - m[g]) * a[g] + b[g];
 			if (residual != NULL)
 				v += LOAD(residual + at + AT(g));
 			if (relu)
@@ -119,10 +126,11 @@ BASE_CLONES static void NAME(row_affine_half)(const float *x, const float *resid
 }
 
 /* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by (x - mean) * scale + shift, 2 by out. */
-BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const float *g2, const float *out, float *dz,
-					 size_t inner, size_t stride, int mode, const float *scale, const float *shift,
-					 const float *mean, double *sum, double *product)
+BASE_CLONES static void NAME(row_reduce)(const void *values, const float *g1, const float *g2, const float *out,
+					 float *dz, size_t inner, size_t stride, int mode, const float *scale,
+					 const float *shift, const float *mean, double *sum, double *product)
 {
+	const X *x = values;
 	VEC a[GROUPS], b[GROUPS], m[GROUPS], zero = {0};
 	EACH(g)
 	{
@@ -137,7 +145,7 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 			const size_t at = i * stride;
 			EACH(g)
 			{
-				VEC v = LOAD(x + at + AT(g)) - m[g], d = LOAD(g1 + at + AT(g));
+				VEC v = LOAD_X(x + at + AT(g)) - m[g], d = LOAD(g1 + at + AT(g));
 				if (g2 != NULL)
 					d += LOAD(g2 + at + AT(g));
 				if (mode == 1)
@@ -158,9 +166,10 @@ BASE_CLONES static void NAME(row_reduce)(const float *x, const float *g1, const 
 	}
 }
 
-BASE_CLONES static void NAME(row_apply)(const float *dz, const float *x, float *dx, size_t inner, size_t stride,
+BASE_CLONES static void NAME(row_apply)(const float *dz, const void *values, float *dx, size_t inner, size_t stride,
 					const float *mean, const float *a, const float *b, const float *c)
 {
+	const X *x = values;
 	VEC m[GROUPS], va[GROUPS], vb[GROUPS], vc[GROUPS];
 	EACH(g)
 	{
@@ -172,13 +181,16 @@ BASE_CLONES static void NAME(row_apply)(const float *dz, const float *x, float *
 	for (size_t i = 0; i < inner; i++) {
 		const size_t at = i * stride;
 		EACH(g)
-		STORE(dx + at + AT(g), LOAD(dz + at + AT(g)) * va[g] + ((LOAD(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
+		STORE(dx + at + AT(g),
+		      LOAD(dz + at + AT(g)) * va[g] + ((LOAD_X(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
 	}
 }
 
-BASE_CLONES static void NAME(row_apply_half)(const float *dz, const float *x, uint16_t *dx, size_t inner, size_t stride,
-					     const float *mean, const float *a, const float *b, const float *c)
+BASE_CLONES static void NAME(row_apply_half)(const float *dz, const void *values, uint16_t *dx, size_t inner,
+					     size_t stride, const float *mean, const float *a, const float *b,
+					     const float *c)
 {
+	const X *x = values;
 	VEC m[GROUPS], va[GROUPS], vb[GROUPS], vc[GROUPS];
 	EACH(g)
 	{
@@ -191,7 +203,7 @@ BASE_CLONES static void NAME(row_apply_half)(const float *dz, const float *x, ui
 		const size_t at = i * stride;
 		EACH(g)
 		STORE_HALF(dx + at + AT(g),
-			   LOAD(dz + at + AT(g)) * va[g] + ((LOAD(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
+			   LOAD(dz + at + AT(g)) * va[g] + ((LOAD_X(x + at + AT(g)) - m[g]) * vb[g] + vc[g]));
 	}
 }
 
@@ -218,8 +230,10 @@ static const row_kernels NAME(kernels) = {NAME(row_statistics), NAME(row_affine)
 #undef STORE_HALF
 #undef POSITIVE
 #undef LOAD
+#undef LOAD_X
 #undef STORE
 #undef EACH
 #undef AT
 #undef GROUPS
+#undef X
 #undef LANES

@@ -94,7 +94,7 @@ void nn_tensor_desc(const nn_network *network, const nn_tensor *tensor, int batc
 				: tensor->layout == NN_LAST ? dnnl_nhwc
 				: network->lanes == 16	    ? dnnl_nChw16c
 							    : dnnl_nChw8c;
-	dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, tag);
+	dnnl_memory_desc_init_by_tag(desc, 4, dims, tensor->bf16 ? dnnl_bf16 : dnnl_f32, tag);
 }
 
 static bm_status take_desc(nn_network *network, const char *layer, dnnl_primitive_desc_t desc, int *index,

@@ -186,6 +186,11 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->kernel = s->kernel_half = s->bias_at = s->kernel_gradient = s->bias_gradient = NN_NONE;
 	if (!s->dense)
 		plan_window(network, op, &network->tensors[op->input], s);
+	nn_tensor *out = &network->tensors[op->output];
+	if (s->half && out->layout == NN_LAST && op->gradient && before_batch_mean(network, op)) {
+		out->bf16 = true;
+		nn_buffer_resize(network, out->buffer, out->image_floats * (size_t)out->batch * sizeof(uint16_t));
+	}
 	bm_status status = plan_forward(network, op, s, err);
 	if (status != BM_OK)
 		return status;
@@ -217,7 +222,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 		status = nn_parameter_add(network, op, op->main, NN_BIAS, bias_count, &s->bias_at, &s->bias_gradient,
 					  err);
 	s->zero_bias_gradient = !s->relu && !s->softmax && before_batch_mean(network, op);
-	network->tensors[op->output].takes_half = s->half && s->zero_bias_gradient;
+	out->takes_half = s->half && s->zero_bias_gradient;
 	return status;
 }
 

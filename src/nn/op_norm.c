@@ -40,7 +40,7 @@ static bm_status plan_half(nn_network *network, const nn_op *op, norm_state *s, 
 	/* Behind an addition the ReLU's gradient is found by the output itself. */
 	s->half_only = all && !(op->relu >= 0 && op->residual >= 0);
 	if (s->half_only) {
-		network->buffers[output->buffer].bytes = 0;
+		nn_buffer_resize(network, output->buffer, 0);
 		output->overwritten = true;
 	}
 	return nn_buffer_add(network, output->image_floats * (size_t)output->batch * sizeof(uint16_t), op->time,
@@ -55,6 +55,7 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 	const nn_layer *layer = nn_op_layer(network, op->norm);
 	const nn_tensor *tensor = &network->tensors[op->output];
 	s->view = nn_view_of(network, tensor, op->batch);
+	s->view.half = network->tensors[op->input].bf16;
 	s->batch_statistics = op->gradient && layer->trainable;
 	s->target = s->residual_target = -1;
 	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
@@ -126,7 +127,7 @@ static bm_status norm_plan_backward(nn_network *network, nn_op *op, bm_error *er
 /* Statistics of this pass -> scale and shift. The mean is taken off x first: where it is much larger than the deviation, one rounding of
  * x * scale + (beta - mean * scale) moves the whole channel, and in the backward pass a sum over the channel then does not vanish. What the
  * mean loses in f32 is made up for. */
-static void prepare(nn_network *network, const nn_op *op, const norm_state *s, const float *x)
+static void prepare(nn_network *network, const nn_op *op, const norm_state *s, const void *x)
 {
 	const nn_layer *layer = nn_op_layer(network, op->norm);
 	float *mean = nn_store_data(network, s->mean), *rest = nn_store_data(network, s->rest);
@@ -160,7 +161,7 @@ static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
 {
 	(void)err;
 	const norm_state *s = op->state;
-	const float *x = nn_data(network, op, op->input);
+	const void *x = nn_data(network, op, op->input);
 	const float *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
 	const int half = network->tensors[op->output].half;
 	prepare(network, op, s, x);
@@ -178,7 +179,7 @@ static bm_status norm_backward(nn_network *network, nn_op *op, bm_error *err)
 	const norm_state *s = op->state;
 	const nn_layer *layer = nn_op_layer(network, op->norm);
 	const nn_tensor *output = &network->tensors[op->output];
-	const float *x = nn_data(network, op, op->input);
+	const void *x = nn_data(network, op, op->input);
 	const float *scale = nn_store_data(network, s->scale), *mean = nn_store_data(network, s->mean);
 	const float *deviation = nn_store_data(network, s->deviation), *rest = nn_store_data(network, s->rest);
 	float *sums = nn_store_data(network, s->sums), *products = nn_store_data(network, s->products);
