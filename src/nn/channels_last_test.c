@@ -34,10 +34,10 @@ typedef struct fixture {
 } fixture;
 
 /* ResNet's bottleneck, the stride in its first convolution (v1) or the second (v1.5). */
-static int bottleneck(nn_graph *g, int in, int filters, int stride, bool later)
+static int bottleneck(nn_graph *g, int in, int filters, int stride, bool shortcut, bool later)
 {
 	int kept = in;
-	if (stride > 1 || g->layers[in].units != 4 * filters)
+	if (shortcut)
 		kept = ref_norm(g, ref_conv(g, in, 4 * filters, 1, stride, 0));
 	int at = ref_relu(g, ref_norm(g, ref_conv(g, in, filters, 1, later ? 1 : stride, 0)));
 	at = ref_relu(g, ref_norm(g, ref_conv(g, at, filters, 3, later ? stride : 1, 1)));
@@ -68,8 +68,9 @@ static void set_up(fixture *f, bool later)
 	at = ref_relu(g, ref_norm(g, ref_conv(g, at, 32, 7, 2, 0)));
 	at = ref_relu(g, ref_norm(g, ref_conv(g, at, 32, 3, 1, 1))); /* 20x20: above the products' size */
 	at = ref_max_pool(g, ref_pad(g, at, 1), 3, 2);
-	at = bottleneck(g, bottleneck(g, at, 16, 1, later), 32, 2, later);
-	at = bottleneck(g, bottleneck(g, at, 32, 1, later), 48, 2, later);
+	at = bottleneck(g, bottleneck(g, at, 16, 1, true, later), 16, 1, false, later);
+	at = bottleneck(g, bottleneck(g, at, 32, 2, true, later), 32, 1, false, later);
+	at = bottleneck(g, at, 48, 2, true, later);
 	at = ref_conv(g, at, 32, 3, 1, 0); /* with a bias of its own, which learns; no "same" */
 	ref_dense(g, ref_global_pool(g, at), CLASSES, NN_SOFTMAX);
 	finish(f);
@@ -242,7 +243,7 @@ static void outputs(void **state)
 		bool both = true;
 		for (int k = 0; k < 2; k++)
 			both &= nn_network_output(networks[k], layer->name, values[k], count, &why) == BM_OK;
-		if (both && !(distance(values[1], values[0], count) < 0.05))
+		if (both && !(distance(values[1], values[0], count) < 0.1))
 			fail_msg("layer '%s' is %.3g off", layer->name, distance(values[1], values[0], count));
 		seen += both;
 		free(values[0]);

@@ -43,7 +43,7 @@ typedef struct nn_tensor {
 	int buffer;
 	int gradient_buffer;  /* -1: none */
 	int gradient_buffer2; /* a second summand that the producer adds while it reads; -1: none */
-	int half;	      /* buffer with the values as bfloat16, when the producer makes them for its readers; -1 */
+	int half;	      /* buffer with the values as bfloat16, when they are made for the readers; -1 */
 	bool takes_half;      /* its only gradient is a batch norm's, and the producer wants it as bfloat16 ... */
 	int gradient_half;    /* ... in this buffer, instead of gradient_buffer; -1 */
 	int producer;	      /* operation */
@@ -227,8 +227,8 @@ bm_status nn_reorder(nn_network *network, const char *layer, const dnnl_memory_d
  * n * image_stride + b * block_stride + i * inner_stride. */
 typedef struct nn_view {
 	int images, blocks, lanes;
-	int last;  /* lanes of the last block that exist */
-	bool half; /* x, what a batch norm reads, is bfloat16 */
+	int last;			    /* lanes of the last block that exist */
+	bool half, residual_half, out_half; /* a batch norm's x, the other summand, its output are bfloat16 */
 	size_t inner, image_stride, block_stride, inner_stride;
 } nn_view;
 nn_view nn_view_of(const nn_network *network, const nn_tensor *tensor, int batch);
@@ -249,12 +249,12 @@ void nn_global_average_gradient(const nn_view *view, int channels, const float *
 void nn_channel_statistics(const nn_view *view, const void *x, double *partial, float *mean, float *rest,
 			   float *variance);
 /* half: y as bfloat16 too, or only when y is NULL; NULL: not. */
-void nn_channel_affine(const nn_view *view, const void *x, const float *residual, const float *mean, const float *scale,
+void nn_channel_affine(const nn_view *view, const void *x, const void *residual, const float *mean, const float *scale,
 		       const float *shift, bool relu, float *y, uint16_t *half);
 typedef struct nn_norm_gradient {
 	const void *x;	      /* the batch norm's input */
 	const float *g1, *g2; /* d loss / d output: one or two summands (g2 may be NULL) */
-	const float *out;     /* output; needed when the ReLU is behind an addition, else NULL */
+	const void *out;      /* output; needed when the ReLU is behind an addition, else NULL */
 	bool relu;
 	const float *scale, *shift, *mean; /* y = (x - mean) * scale + shift before the ReLU */
 	float *dz;			   /* gradient behind the ReLU; may be g1 */

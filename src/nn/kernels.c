@@ -8,11 +8,12 @@
 
 typedef struct row_kernels {
 	void (*statistics)(const void *x, size_t inner, size_t stride, const void *shift, double *sum, double *square);
-	void (*affine)(const void *x, const float *residual, float *y, size_t inner, size_t stride, const float *mean,
-		       const float *scale, const float *shift, int relu);
-	void (*affine_half)(const void *x, const float *residual, float *y, uint16_t *half, size_t inner, size_t stride,
-			    const float *mean, const float *scale, const float *shift, int relu);
-	void (*reduce)(const void *x, const float *g1, const float *g2, const float *out, float *dz, size_t inner,
+	void (*affine)(const void *x, const void *residual, int residual_half, float *y, size_t inner, size_t stride,
+		       const float *mean, const float *scale, const float *shift, int relu);
+	void (*affine_half)(const void *x, const void *residual, int residual_half, float *y, uint16_t *half,
+			    size_t inner, size_t stride, const float *mean, const float *scale, const float *shift,
+			    int relu);
+	void (*reduce)(const void *x, const float *g1, const float *g2, const void *out, float *dz, size_t inner,
 		       size_t stride, int mode, const float *scale, const float *shift, const float *mean, double *sum,
 		       double *product);
 	void (*apply)(const float *dz, const void *x, float *dx, size_t inner, size_t stride, const float *mean,
@@ -101,10 +102,15 @@ static const row_kernels *kernels_of(const nn_view *view, int block, int *step, 
 	return &kernels1x1_float;
 }
 
-/* Value `i` of x, and what it is. */
+/* Where value `i` is; NULL of NULL. */
+static const void *value_at(const void *values, bool half, size_t i)
+{
+	return values ? (const char *)values + i * (half ? sizeof(uint16_t) : sizeof(float)) : NULL;
+}
+
 static const void *x_at(const nn_view *view, const void *x, size_t i)
 {
-	return (const char *)x + i * (view->half ? sizeof(uint16_t) : sizeof(float));
+	return value_at(x, view->half, i);
 }
 
 static float x_value(const nn_view *view, const void *x, size_t i)
@@ -172,7 +178,7 @@ void nn_channel_statistics(const nn_view *view, const void *x, double *partial, 
 	}
 }
 
-void nn_channel_affine(const nn_view *view, const void *x, const float *residual, const float *mean, const float *scale,
+void nn_channel_affine(const nn_view *view, const void *x, const void *residual, const float *mean, const float *scale,
 		       const float *shift, bool relu, float *y, uint16_t *half)
 {
 #pragma omp parallel for collapse(2) schedule(static)
@@ -183,15 +189,15 @@ void nn_channel_affine(const nn_view *view, const void *x, const float *residual
 			size_t at = (size_t)n * view->image_stride + (size_t)b * view->block_stride;
 			size_t c = (size_t)b * (size_t)view->lanes;
 			for (int l = 0; l < lanes; l += step) {
-				const float *other = residual ? residual + at + l : NULL;
+				const void *other = value_at(residual, view->residual_half, at + (size_t)l);
 				const void *from = x_at(view, x, at + (size_t)l);
 				if (half != NULL)
-					k->affine_half(from, other, y ? y + at + l : NULL, half + at + l, view->inner,
-						       view->inner_stride, mean + c + l, scale + c + l, shift + c + l,
-						       relu);
+					k->affine_half(from, other, view->residual_half, y ? y + at + l : NULL,
+						       half + at + l, view->inner, view->inner_stride, mean + c + l,
+						       scale + c + l, shift + c + l, relu);
 				else
-					k->affine(from, other, y + at + l, view->inner, view->inner_stride,
-						  mean + c + l, scale + c + l, shift + c + l, relu);
+					k->affine(from, other, view->residual_half, y + at + l, view->inner,
+						  view->inner_stride, mean + c + l, scale + c + l, shift + c + l, relu);
 			}
 		}
 	}
@@ -199,7 +205,7 @@ void nn_channel_affine(const nn_view *view, const void *x, const float *residual
 
 void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *partial, float *sums, float *products)
 {
-	int mode = !g->relu ? 0 : g->out ? 2 : 1;
+	int mode = !g->relu ? 0 : !g->out ? 1 : view->out_half ? 3 : 2;
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int n = 0; n < view->images; n++) {
 		for (int b = 0; b < view->blocks; b++) {
@@ -212,9 +218,10 @@ void nn_norm_reduce(const nn_view *view, const nn_norm_gradient *g, double *part
 			memset(part, 0, 2 * NN_LANES_MAX * sizeof *part);
 			for (int l = 0; l < lanes; l += step)
 				k->reduce(x_at(view, g->x, at + (size_t)l), g->g1 + at + l,
-					  g->g2 ? g->g2 + at + l : NULL, g->out ? g->out + at + l : NULL,
-					  g->dz + at + l, view->inner, view->inner_stride, mode, g->scale + c + l,
-					  g->shift + c + l, g->mean + c + l, part + l, part + NN_LANES_MAX + l);
+					  g->g2 ? g->g2 + at + l : NULL,
+					  value_at(g->out, view->out_half, at + (size_t)l), g->dz + at + l, view->inner,
+					  view->inner_stride, mode, g->scale + c + l, g->shift + c + l, g->mean + c + l,
+					  part + l, part + NN_LANES_MAX + l);
 		}
 	}
 	for (int b = 0; b < view->blocks; b++) {

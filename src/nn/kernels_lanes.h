@@ -9,8 +9,17 @@
 #define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
-/* A group of x: of bfloat16 these are the upper bits of an f32. */
-#define LOAD_X(p) (sizeof(X) == sizeof(float) ? LOAD(p) : (VEC)(__builtin_convertvector(*(const HALF *)(p), RAW) << 16))
+/* Of bfloat16: the upper bits of an f32. */
+#define LOAD_HALF(p) ((VEC)(__builtin_convertvector(*(const HALF *)(p), RAW) << 16))
+#define LOAD_X(p) (sizeof(X) == sizeof(float) ? LOAD(p) : LOAD_HALF(p))
+/* Adds the other summand, f32 or bfloat16, to v. */
+#define ADD_RESIDUAL(v, place)                                                \
+	do {                                                                  \
+		if (residual != NULL && residual_half)                        \
+			v += LOAD_HALF((const uint16_t *)residual + (place)); \
+		else if (residual != NULL)                                    \
+			v += LOAD((const float *)residual + (place));         \
+	} while (0)
 
 /* A comparison gives -1 or 0 a lane: an and with it selects. A NaN passes the ReLU, so that a loss shows it. */
 #define BITS NAME(bits)
@@ -72,9 +81,9 @@ BASE_CLONES static void NAME(row_statistics)(const void *values, size_t inner, s
 	}
 }
 
-BASE_CLONES static void NAME(row_affine)(const void *values, const float *residual, float *y, size_t inner,
-					 size_t stride, const float *mean, const float *scale, const float *shift,
-					 int relu)
+BASE_CLONES static void NAME(row_affine)(const void *values, const void *residual, int residual_half, float *y,
+					 size_t inner, size_t stride, const float *mean, const float *scale,
+					 const float *shift, int relu)
 {
 	const X *x = values;
 	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
@@ -89,17 +98,16 @@ BASE_CLONES static void NAME(row_affine)(const void *values, const float *residu
 		EACH(g)
 		{
 			VEC v = (LOAD_X(x + at + AT(g)) - m[g]) * a[g] + b[g];
-			if (residual != NULL)
-				v += LOAD(residual + at + AT(g));
+			ADD_RESIDUAL(v, at + AT(g));
 			STORE(y + at + AT(g), relu ? POSITIVE(v) : v);
 		}
 	}
 }
 
 /* The same as bfloat16; y may be NULL. */
-BASE_CLONES static void NAME(row_affine_half)(const void *values, const float *residual, float *y, uint16_t *half,
-					      size_t inner, size_t stride, const float *mean, const float *scale,
-					      const float *shift, int relu)
+BASE_CLONES static void NAME(row_affine_half)(const void *values, const void *residual, int residual_half, float *y,
+					      uint16_t *half, size_t inner, size_t stride, const float *mean,
+					      const float *scale, const float *shift, int relu)
 {
 	const X *x = values;
 	VEC m[GROUPS], a[GROUPS], b[GROUPS], zero = {0};
@@ -114,8 +122,7 @@ BASE_CLONES static void NAME(row_affine_half)(const void *values, const float *r
 		EACH(g)
 		{
 			VEC v = (LOAD_X(x + at + AT(g)) - m[g]) * a[g] + b[g];
-			if (residual != NULL)
-				v += LOAD(residual + at + AT(g));
+			ADD_RESIDUAL(v, at + AT(g));
 			if (relu)
 				v = POSITIVE(v);
 			if (y != NULL)
@@ -125,8 +132,8 @@ BASE_CLONES static void NAME(row_affine_half)(const void *values, const float *r
 	}
 }
 
-/* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by (x - mean) * scale + shift, 2 by out. */
-BASE_CLONES static void NAME(row_reduce)(const void *values, const float *g1, const float *g2, const float *out,
+/* dz = (g1 + g2) where the ReLU let through; mode: 0 no ReLU, 1 by (x - mean) * scale + shift, 2 by out, 3 by out that is bfloat16. */
+BASE_CLONES static void NAME(row_reduce)(const void *values, const float *g1, const float *g2, const void *out,
 					 float *dz, size_t inner, size_t stride, int mode, const float *scale,
 					 const float *shift, const float *mean, double *sum, double *product)
 {
@@ -151,7 +158,9 @@ BASE_CLONES static void NAME(row_reduce)(const void *values, const float *g1, co
 				if (mode == 1)
 					d = WHERE(v * a[g] + b[g] > zero, d);
 				else if (mode == 2)
-					d = WHERE(LOAD(out + at + AT(g)) > zero, d);
+					d = WHERE(LOAD((const float *)out + at + AT(g)) > zero, d);
+				else if (mode == 3)
+					d = WHERE(LOAD_HALF((const uint16_t *)out + at + AT(g)) > zero, d);
 				if (mode != 0 || g2 != NULL || dz != g1)
 					STORE(dz + at + AT(g), d);
 				s[g] += d;
@@ -231,6 +240,8 @@ static const row_kernels NAME(kernels) = {NAME(row_statistics), NAME(row_affine)
 #undef POSITIVE
 #undef LOAD
 #undef LOAD_X
+#undef LOAD_HALF
+#undef ADD_RESIDUAL
 #undef STORE
 #undef EACH
 #undef AT

@@ -196,7 +196,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 		return status;
 	size_t kernel_bytes = dnnl_memory_desc_get_size(&s->kernel_desc);
 	if (s->half) {
-		const nn_tensor *in = &network->tensors[op->input];
+		nn_tensor *in = &network->tensors[op->input];
 		const size_t values = in->image_floats * (size_t)op->batch;
 		s->kernel_half = nn_store_add(network, kernel_bytes / sizeof(float) * sizeof(uint16_t));
 		s->halves_input = in->half < 0;
@@ -208,6 +208,8 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 			nn_buffer_use(network, s->input_half, op->time);
 		if (status != BM_OK)
 			return status;
+		if (s->halves_input && !op->chunked) /* for those that read it later */
+			in->half = s->input_half;
 	}
 	size_t bias_count = (size_t)layer->units;
 	if (!op->gradient || !layer->trainable) {

@@ -15,36 +15,43 @@ typedef struct norm_state {
 	size_t scale, shift;		/* y = (x - mean) * scale + shift in the last pass */
 	size_t sums, products, a, b, c; /* of the backward pass */
 	size_t partial;			/* doubles */
-	bool half_only;			/* the output's values are read as bfloat16 only */
 	int target;			/* buffer that gets d loss / d input; -1: not wanted */
 	bool extra;
 	int residual_target; /* -1: the output's own gradient buffer became the residual's, or it needs none */
 	bool residual_extra;
 } norm_state;
 
-/* The output as bfloat16 too, or only, when convolutions read it so. */
+/* May what reads this output take it as bfloat16? A convolution does, and where channels are last the batch norm that adds it. */
+static bool reads_half(const nn_network *network, const nn_op *reader, const nn_tensor *output, int layer)
+{
+	if (reader->residual_layer == layer && (output->layout != NN_LAST || reader->class != &nn_norm_class))
+		return false;
+	return reader->input_layer != layer ||
+	       (reader->class == &nn_linear_class && nn_linear_takes_half(network, reader, output));
+}
+
+/* The output as bfloat16 too, or only, when it is read so. */
 static bm_status plan_half(nn_network *network, const nn_op *op, norm_state *s, bm_error *err)
 {
 	nn_tensor *output = &network->tensors[op->output];
-	bool any = false, all = !network->options.keep_outputs && network->options.keep == NULL;
+	bool any = false, all = true;
 	for (int i = 0; i < network->op_count; i++) {
 		const nn_op *reader = &network->ops[i];
-		const bool half = reader->input_layer == op->head && reader->class == &nn_linear_class &&
-				  nn_linear_takes_half(network, reader, output);
-		any |= half;
-		if (reader->residual_layer == op->head || (reader->input_layer == op->head && !half))
-			all = false;
+		if (reader->input_layer != op->head && reader->residual_layer != op->head)
+			continue;
+		const bool half = reads_half(network, reader, output, op->head);
+		any |= half && reader->input_layer == op->head;
+		all &= half;
 	}
 	if (!any || !op->gradient)
 		return BM_OK;
-	/* Behind an addition the ReLU's gradient is found by the output itself. */
-	s->half_only = all && !(op->relu >= 0 && op->residual >= 0);
-	if (s->half_only) {
-		nn_buffer_resize(network, output->buffer, 0);
-		output->overwritten = true;
-	}
-	return nn_buffer_add(network, output->image_floats * (size_t)output->batch * sizeof(uint16_t), op->time,
-			     op->time, &output->half, err);
+	const size_t bytes = output->image_floats * (size_t)output->batch * sizeof(uint16_t);
+	if (!all)
+		return nn_buffer_add(network, bytes, op->time, op->time, &output->half, err);
+	output->bf16 = s->view.out_half = true;
+	output->half = output->buffer;
+	nn_buffer_resize(network, output->buffer, bytes);
+	return BM_OK;
 }
 
 static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
@@ -56,6 +63,7 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 	const nn_tensor *tensor = &network->tensors[op->output];
 	s->view = nn_view_of(network, tensor, op->batch);
 	s->view.half = network->tensors[op->input].bf16;
+	s->view.residual_half = op->residual >= 0 && network->tensors[op->residual].bf16;
 	s->batch_statistics = op->gradient && layer->trainable;
 	s->target = s->residual_target = -1;
 	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
@@ -162,12 +170,12 @@ static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
 	(void)err;
 	const norm_state *s = op->state;
 	const void *x = nn_data(network, op, op->input);
-	const float *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
+	const void *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
 	const int half = network->tensors[op->output].half;
 	prepare(network, op, s, x);
 	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->mean), nn_store_data(network, s->scale),
 			  nn_store_data(network, s->shift), op->relu >= 0,
-			  s->half_only ? NULL : nn_data(network, op, op->output),
+			  network->tensors[op->output].bf16 ? NULL : nn_data(network, op, op->output),
 			  half >= 0 ? nn_buffer_half(network, half) : NULL);
 	return BM_OK;
 }
