@@ -27,7 +27,7 @@ typedef struct nn_buffer {
 typedef enum nn_layout {
 	NN_BLOCKED, /* nChw16c (nChw8c without AVX-512): [batch][channels / lanes][height][width][lanes], padded with zeros */
 	NN_PLANAR, /* nchw: what a first convolution of few channels wants */
-	NN_LAST,   /* nhwc, [batch][height][width][channels]: what AMX wants; see nn_channels_last */
+	NN_LAST,   /* nhwc, [batch][height][width][channels], bfloat16 or f32: what AMX wants; see nn_channels_last */
 	NN_FLAT,   /* [batch][channels] */
 } nn_layout;
 

@@ -18,8 +18,10 @@ typedef struct nn_options {
 	int threads;   /* 0: one per core */
 	uint64_t seed; /* of dropout */
 	int chunk;     /* images that the frozen part computes at a time, at most; 0: 16 */
-	/* Convolutions multiply in bfloat16 and sum in f32 (Kalamkar et al. 2019); all else, and what is kept, stays f32. Those of fewer than
-	 * 16 channels, and of the images, stay f32 too. BM_ERR_UNSUPPORTED on a processor that cannot: see nn_has_bf16. */
+	/* Convolutions multiply in bfloat16 and sum in f32 (Kalamkar et al. 2019); weights, gradients and statistics stay f32. Those of fewer
+	 * than 16 channels, and of the images, stay f32 too; on a processor with AMX, where all channels are multiples of 16, those of the
+	 * images do not, and the outputs of convolutions and blocks are kept as bfloat16, as mixed precision does elsewhere
+	 * (Micikevicius et al. 2018). BM_ERR_UNSUPPORTED on a processor that cannot: see nn_has_bf16. */
 	bool bf16;
 	/* A layer whose output nn_network_output is to know after each pass, at the cost of that output's memory; NULL: none. A name
 	 * that no layer has is ignored. Read by nn_network_create only. */

@@ -47,7 +47,7 @@ static int set_up(void **state)
 	nn_graph *g = &f->graph;
 	int at = ref_relu(g, ref_norm(g, ref_conv(g, ref_pad(g, ref_input(g), 3), 32, 7, 2, 0)));
 	at = ref_max_pool(g, ref_pad(g, at, 1), 3, 2);
-	at = residual(g, residual(g, at, 32, 1), 40, 2);
+	at = residual(g, residual(g, at, 32, 1), 36, 2);
 	at = ref_norm(g, ref_dense(g, ref_global_pool(g, at), 24, NN_ACTIVATION_RELU));
 	ref_dense(g, ref_dropout(g, at, 0.4f), CLASSES, NN_SOFTMAX);
 	check_ok(nn_graph_infer(g, SIZE, SIZE, 3, err));

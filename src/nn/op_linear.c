@@ -7,8 +7,8 @@
 
 typedef struct linear_state {
 	bool dense, bias, relu, softmax;
-	bool half;	   /* multiplies in bfloat16: a copy of what goes in, f32 comes out */
-	bool halves_input; /* makes that copy itself */
+	bool half;	   /* multiplies in bfloat16: a copy of what goes in */
+	bool halves_input; /* makes that copy itself; what reads the same later takes it */
 	bool product;	   /* the weight gradient is one product of matrices, [in][pixels] x [pixels][out] ... */
 	int windows; /* ... of what each output pixel's window covers, gathered in this buffer; -1: of the input itself */
 	bool zero_bias_gradient; /* a batch norm on batch statistics follows: it takes any bias out again, so the gradient is 0 */
@@ -98,15 +98,14 @@ bool nn_channels_last(const nn_network *network)
 		const nn_layer *layer = &network->graph.layers[i];
 		const bool image =
 			layer->type == NN_INPUT || layer->type == NN_RESCALE || layer->type == NN_ZERO_PADDING;
-		if (!layer->flat && !image && layer->channels % network->lanes != 0)
-			return false;
-		if (layer->type == NN_GLOBAL_AVERAGE_POOL && layer->channels % network->lanes != 0)
+		const bool planes = !layer->flat || layer->type == NN_GLOBAL_AVERAGE_POOL;
+		if (planes && !image && layer->channels % network->lanes != 0)
 			return false;
 	}
 	return true;
 }
 
-/* As above. */
+/* Of blocked tensors too whole groups of channels only. */
 bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in)
 {
 	const nn_layer *layer = &network->graph.layers[op->main];
@@ -187,7 +186,8 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	if (!s->dense)
 		plan_window(network, op, &network->tensors[op->input], s);
 	nn_tensor *out = &network->tensors[op->output];
-	if (s->half && out->layout == NN_LAST && op->gradient && before_batch_mean(network, op)) {
+	if (s->half && out->layout == NN_LAST && op->gradient &&
+	    before_batch_mean(network, op)) { /* it alone reads this */
 		out->bf16 = true;
 		nn_buffer_resize(network, out->buffer, out->image_floats * (size_t)out->batch * sizeof(uint16_t));
 	}
@@ -208,7 +208,7 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 			nn_buffer_use(network, s->input_half, op->time);
 		if (status != BM_OK)
 			return status;
-		if (s->halves_input && !op->chunked) /* for those that read it later */
+		if (s->halves_input && !op->chunked)
 			in->half = s->input_half;
 	}
 	size_t bias_count = (size_t)layer->units;

@@ -15,6 +15,7 @@ typedef struct norm_state {
 	size_t scale, shift;		/* y = (x - mean) * scale + shift in the last pass */
 	size_t sums, products, a, b, c; /* of the backward pass */
 	size_t partial;			/* doubles */
+	int half;			/* buffer for the output as bfloat16; -1: its readers make what they need */
 	int target;			/* buffer that gets d loss / d input; -1: not wanted */
 	bool extra;
 	int residual_target; /* -1: the output's own gradient buffer became the residual's, or it needs none */
@@ -46,12 +47,16 @@ static bm_status plan_half(nn_network *network, const nn_op *op, norm_state *s, 
 	if (!any || !op->gradient)
 		return BM_OK;
 	const size_t bytes = output->image_floats * (size_t)output->batch * sizeof(uint16_t);
-	if (!all)
-		return nn_buffer_add(network, bytes, op->time, op->time, &output->half, err);
-	output->bf16 = s->view.out_half = true;
-	output->half = output->buffer;
-	nn_buffer_resize(network, output->buffer, bytes);
-	return BM_OK;
+	bm_status status = BM_OK;
+	if (all) {
+		output->bf16 = s->view.out_half = true;
+		nn_buffer_resize(network, output->buffer, bytes);
+		s->half = output->buffer;
+	} else {
+		status = nn_buffer_add(network, bytes, op->time, op->time, &s->half, err);
+	}
+	output->half = s->half;
+	return status;
 }
 
 static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
@@ -65,7 +70,7 @@ static bm_status norm_plan(nn_network *network, nn_op *op, bm_error *err)
 	s->view.half = network->tensors[op->input].bf16;
 	s->view.residual_half = op->residual >= 0 && network->tensors[op->residual].bf16;
 	s->batch_statistics = op->gradient && layer->trainable;
-	s->target = s->residual_target = -1;
+	s->half = s->target = s->residual_target = -1;
 	size_t count = nn_padded(network, layer->channels), bytes = count * sizeof(float);
 	s->gamma_gradient = s->beta_gradient = NN_NONE;
 	if (s->batch_statistics) {
@@ -171,12 +176,11 @@ static bm_status norm_forward(nn_network *network, nn_op *op, bm_error *err)
 	const norm_state *s = op->state;
 	const void *x = nn_data(network, op, op->input);
 	const void *residual = op->residual >= 0 ? nn_data(network, op, op->residual) : NULL;
-	const int half = network->tensors[op->output].half;
 	prepare(network, op, s, x);
 	nn_channel_affine(&s->view, x, residual, nn_store_data(network, s->mean), nn_store_data(network, s->scale),
 			  nn_store_data(network, s->shift), op->relu >= 0,
 			  network->tensors[op->output].bf16 ? NULL : nn_data(network, op, op->output),
-			  half >= 0 ? nn_buffer_half(network, half) : NULL);
+			  s->half >= 0 ? nn_buffer_half(network, s->half) : NULL);
 	return BM_OK;
 }
 
