@@ -166,6 +166,16 @@ static inline nn_layer *nn_op_layer(nn_network *network, int layer)
 bool nn_channels_last(const nn_network *network);
 bool nn_linear_takes_half(const nn_network *network, const nn_op *op, const nn_tensor *in); /* as bfloat16 */
 
+/* ---- product.c: weight gradients of convolutions in NN_LAST, all bfloat16 but the result [kernel y][kernel x][in][out] ---- */
+bool nn_product_pays(const nn_network *network, const nn_op *op);
+/* Is the input itself the matrix of what the output pixels' windows cover? */
+bool nn_windows_are_pixels(const nn_network *network, const nn_op *op);
+/* A matmul of the windows (DNNL_ARG_SRC) and the output's gradient (DNNL_ARG_WEIGHTS); *windows: the buffer to gather them in, -1: the input. */
+bm_status nn_product_plan(nn_network *network, const nn_op *op, int *primitive, int *windows, bm_error *err);
+/* to: [batch][height][width][kernel y][kernel x][channels], zeros beyond the border. before: padding above and on the left. */
+void nn_gather_windows(const nn_network *network, const nn_op *op, const dnnl_dim_t before[2], const uint16_t *x,
+		       uint16_t *to);
+
 /* ---- arena.c ---- */
 bm_status nn_buffer_add(nn_network *network, size_t bytes, int birth, int death, int *index, bm_error *err);
 void nn_buffer_resize(nn_network *network, int buffer, size_t bytes); /* while planning */

@@ -228,48 +228,6 @@ static bm_status linear_plan(nn_network *network, nn_op *op, bm_error *err)
 	return status;
 }
 
-/* Up to this height and width of the output a product pays for kernels over 1x1 too. */
-enum { PRODUCT_SIDE = 16 };
-
-/* oneDNN's weight gradient in NN_LAST takes up to ten times as long as this product, on small images most. */
-static bool is_product(const nn_network *network, const nn_tensor *in, const nn_layer *layer, const linear_state *s)
-{
-	return s->half && in->layout == NN_LAST && in->channels % network->lanes == 0 &&
-	       (!s->bias || s->zero_bias_gradient) &&
-	       (layer->kernel == 1 || (layer->height <= PRODUCT_SIDE && layer->width <= PRODUCT_SIDE));
-}
-
-/* Is the input itself the matrix of what the windows cover? */
-static bool windows_are_pixels(const nn_layer *layer, const linear_state *s)
-{
-	return layer->kernel == 1 && layer->stride == 1 && s->before[0] == 0 && s->after[0] == 0 && s->before[1] == 0 &&
-	       s->after[1] == 0;
-}
-
-static bm_status plan_product(nn_network *network, const nn_op *op, linear_state *s, bm_error *err)
-{
-	const nn_layer *layer = &network->graph.layers[op->main];
-	const nn_tensor *in = &network->tensors[op->input];
-	const dnnl_dim_t pixels = (dnnl_dim_t)op->batch * layer->height * layer->width;
-	const dnnl_dim_t covered = (dnnl_dim_t)layer->kernel * layer->kernel * in->channels;
-	if (!windows_are_pixels(layer, s)) {
-		const int time = nn_backward_time(network, op);
-		bm_status result = nn_buffer_add(network, (size_t)(pixels * covered) * sizeof(uint16_t), time, time,
-						 &s->windows, err);
-		if (result != BM_OK)
-			return result;
-	}
-	dnnl_memory_desc_t x, dy, gradient;
-	dnnl_matmul_desc_t desc;
-	dnnl_memory_desc_init_by_tag(&x, 2, (dnnl_dims_t){covered, pixels}, dnnl_bf16, dnnl_ba);
-	dnnl_memory_desc_init_by_tag(&dy, 2, (dnnl_dims_t){pixels, layer->units}, dnnl_bf16, dnnl_ab);
-	dnnl_memory_desc_init_by_tag(&gradient, 2, (dnnl_dims_t){covered, layer->units}, dnnl_f32, dnnl_ab);
-	dnnl_status_t status = dnnl_matmul_desc_init(&desc, &x, &dy, NULL, &gradient);
-	if (status != dnnl_success)
-		return nn_dnnl_fail(err, status, layer->name, "a weight gradient");
-	return nn_primitive_add(network, layer->name, &desc, NULL, -1, &s->backward_weights, err);
-}
-
 static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_state *s, bm_error *err)
 {
 	const char *name = network->graph.layers[op->main].name;
@@ -281,9 +239,9 @@ static bm_status plan_backward_weights(nn_network *network, nn_op *op, linear_st
 	const dnnl_memory_desc_t *diff_bias = s->bias && !s->zero_bias_gradient ? &bias : NULL;
 	dnnl_status_t status;
 	bm_status result;
-	s->product = is_product(network, &network->tensors[op->input], &network->graph.layers[op->main], s);
+	s->product = s->half && diff_bias == NULL && nn_product_pays(network, op);
 	if (s->product) {
-		result = plan_product(network, op, s, err);
+		result = nn_product_plan(network, op, &s->backward_weights, &s->windows, err);
 	} else if (s->dense) {
 		dnnl_inner_product_desc_t desc;
 		status = dnnl_inner_product_backward_weights_desc_init(&desc, &src, &kernel, diff_bias, &dst);
@@ -328,8 +286,7 @@ static bm_status plan_backward_data(nn_network *network, nn_op *op, linear_state
 	src.data_type = dnnl_f32;
 	if (s->half)
 		dst.data_type = dnnl_bf16;
-	if (s->half && network->tensors[op->input].layout == NN_LAST &&
-	    windows_are_pixels(nn_op_layer(network, op->main), s)) {
+	if (s->half && nn_windows_are_pixels(network, op)) {
 		in_a_row(&src);
 		in_a_row(&dst);
 	}
@@ -438,33 +395,6 @@ static bm_status linear_forward(nn_network *network, nn_op *op, bm_error *err)
 	return status;
 }
 
-/* What the window of each output pixel covers, [batch][height][width][kernel y][kernel x][channels]; zeros beyond the border. */
-static void gather_windows(const nn_op *op, const linear_state *s, const nn_layer *layer, const nn_tensor *in,
-			   const uint16_t *x, uint16_t *to)
-{
-	const int kernel = layer->kernel, stride = layer->stride;
-	const size_t pixel = (size_t)in->channels, bytes = pixel * sizeof *to;
-	const size_t window = (size_t)kernel * (size_t)kernel * pixel;
-	const long rows = (long)op->batch * layer->height;
-#pragma omp parallel for schedule(static)
-	for (long r = 0; r < rows; r++) {
-		const uint16_t *image = x + (size_t)(r / layer->height) * in->image_floats;
-		const int top = (int)(r % layer->height) * stride - (int)s->before[0];
-		uint16_t *at = to + (size_t)r * (size_t)layer->width * window;
-		for (int column = 0; column < layer->width; column++) {
-			const int left = column * stride - (int)s->before[1];
-			for (int i = 0; i < kernel * kernel; i++, at += pixel) {
-				const int y = top + i / kernel, side = left + i % kernel;
-				if (y < 0 || y >= in->height || side < 0 || side >= in->width)
-					memset(at, 0, bytes);
-				else
-					memcpy(at, image + ((size_t)y * (size_t)in->width + (size_t)side) * pixel,
-					       bytes);
-			}
-		}
-	}
-}
-
 static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 {
 	const linear_state *s = op->state;
@@ -486,7 +416,7 @@ static bm_status linear_backward(nn_network *network, nn_op *op, bm_error *err)
 						     : nn_store_data(network, s->kernel_gradient);
 		if (s->windows >= 0) {
 			uint16_t *windows = nn_buffer_half(network, s->windows);
-			gather_windows(op, s, nn_op_layer(network, op->main), &network->tensors[op->input], x, windows);
+			nn_gather_windows(network, op, s->before, x, windows);
 			x = windows;
 		}
 		nn_arg args[] = {
